@@ -1,0 +1,130 @@
+import type { DType } from './dtype.ts';
+
+/** An address in a backend's memory. Opaque: only the backend computes with it. 0 is no address. */
+export type Buf = number;
+
+/** A stored matrix: `rows` rows of `cols` values, contiguous. Vectors are one row. */
+export interface Tensor {
+  buf: Buf;
+  dtype: DType;
+  rows: number;
+  cols: number;
+}
+
+/**
+ * The contract that every backend keeps, with each op's formula. `reference.ts` is its executable form.
+ *
+ * Arguments come in the order outputs, inputs, weights, shapes, constants. Activations are f32 (f64 in the
+ * reference), indexes are i32. Arrays are row-major; `n` counts tokens (rows). Outputs may alias an input of the
+ * same shape in `rmsnorm`, `rope`, `swiglu` and `add`. Ops trust their arguments: shapes are checked when a model is
+ * opened, tokens and positions where `forward` is entered. Ops are queued in order; only `read…` waits for results.
+ *
+ * The WASM backend gives the same bits for any split of the same tokens into calls and on every machine.
+ */
+export interface Backend {
+  readonly name: 'wasm' | 'reference';
+  /** Bytes taken so far. */
+  readonly bytes: number;
+
+  // memory: freed as a whole by `dispose`
+  allocF32(count: number): Buf;
+  allocI32(count: number): Buf;
+  /** @throws StateError 'out-of-memory' when the backend cannot hold it. */
+  allocTensor(dtype: DType, rows: number, cols: number): Tensor;
+  /**
+   * Lets `write` put stored bytes [offset, offset + length) of `tensor` in place. The view is valid until the
+   * promise of `write` settles.
+   */
+  fill(tensor: Tensor, offset: number, length: number, write: (view: Uint8Array) => Promise<void>): Promise<void>;
+  writeF32(buf: Buf, values: ArrayLike<number>): void;
+  writeI32(buf: Buf, values: ArrayLike<number>): void;
+  /** Copies `count` numbers out. */
+  readF32(buf: Buf, count: number): Promise<Float32Array>;
+  readI32(buf: Buf, count: number): Promise<Int32Array>;
+  /** Whether the `rows` rows from `row` on hold finite values only. */
+  isFinite(tensor: Tensor, row: number, rows: number): Promise<boolean>;
+  dispose(): void;
+
+  /** out[i] = table[tokens[i]];  out (n, cols), tokens (n) */
+  embedding(out: Buf, tokens: Buf, table: Tensor, n: number): void;
+  /** out[i] = x[i] · weight / √(mean(x[i]²) + eps);  x, out (n, dim), weight (dim) */
+  rmsnorm(out: Buf, x: Buf, weight: Buf, n: number, dim: number, eps: number): void;
+  /** out = x · wᵀ;  x (n, cols), w (rows, cols), out (n, rows). Quantised weights meet activations rounded to int8 per 32. */
+  matmul(out: Buf, x: Buf, w: Tensor, n: number): void;
+  /**
+   * table[p][i] = (cos a, sin a) with a = p/scale · base^(−2i/headDim) / factors[i];  table (positions, headDim/2, 2),
+   * factors (headDim/2) or 0 for none
+   */
+  ropeTable(table: Buf, factors: Buf, positions: number, headDim: number, base: number, scale: number): void;
+  /** Rotates the pairs (x[2i], x[2i+1]) of every head by table[positions[t]][i], in place;  x (n, heads, headDim) */
+  rope(x: Buf, positions: Buf, table: Buf, n: number, heads: number, headDim: number): void;
+  /** cache[slots[t]][h][positions[t]] = x[t][h];  x (n, kvHeads, headDim), cache (slots, kvHeads, capacity, headDim) */
+  append(
+    cache: Buf,
+    x: Buf,
+    slots: Buf,
+    positions: Buf,
+    n: number,
+    kvHeads: number,
+    headDim: number,
+    capacity: number,
+  ): void;
+  /**
+   * out[t][h] = Σⱼ softmaxⱼ(q[t][h] · k[j] / √headDim) v[j] over the positions j ≤ positions[t] of slot slots[t] and
+   * kv head ⌊h · kvHeads / heads⌋;  q, out (n, heads, headDim), caches as in `append`
+   */
+  attention(
+    out: Buf,
+    q: Buf,
+    kCache: Buf,
+    vCache: Buf,
+    slots: Buf,
+    positions: Buf,
+    n: number,
+    heads: number,
+    kvHeads: number,
+    headDim: number,
+    capacity: number,
+  ): void;
+  /** out = gate · σ(gate) · up, elementwise;  all (count) */
+  swiglu(out: Buf, gate: Buf, up: Buf, count: number): void;
+  /** out = a + b, elementwise;  all (count) */
+  add(out: Buf, a: Buf, b: Buf, count: number): void;
+  /** out[i] = x[rows[i]];  x (any, dim), out (n, dim), rows (n) */
+  takeRows(out: Buf, x: Buf, rows: Buf, n: number, dim: number): void;
+  /** loss[i] = log Σⱼ exp(logits[i][j]) − logits[i][targets[i]], in nats;  logits (n, vocab), targets, loss (n) */
+  crossEntropy(loss: Buf, logits: Buf, targets: Buf, n: number, vocab: number): void;
+  /** The k largest of logits (vocab), descending, the lower id first among equals, and their log-probabilities;  ids, logprobs (k) */
+  topLogprobs(ids: Buf, logprobs: Buf, logits: Buf, vocab: number, k: number): void;
+  /** logits[ids[i]] += values[i];  ids, values (n) */
+  addBias(logits: Buf, ids: Buf, values: Buf, n: number): void;
+  /**
+   * For each of n distinct ids with counts[i] ≥ 1 occurrences: a logit l becomes (l > 0 ? l / repeat : l · repeat)
+   * − frequency · counts[i] − presence;  ids, counts (n)
+   */
+  penalize(
+    logits: Buf,
+    ids: Buf,
+    counts: Buf,
+    n: number,
+    repeat: number,
+    frequency: number,
+    presence: number,
+  ): void;
+  /**
+   * id[0] = a draw from softmax(logits / temperature), cut to the topK largest (0: all), then to those with at least
+   * minP of the largest probability, then to the fewest whose probabilities, renormalised over what the earlier cuts
+   * left, reach topP. Candidates stand in descending order, the lower id first among equals; the draw takes the first
+   * whose running sum exceeds u ∈ [0, 1). temperature 0 takes the first candidate.
+   */
+  sample(
+    id: Buf,
+    logits: Buf,
+    vocab: number,
+    temperature: number,
+    topK: number,
+    topP: number,
+    minP: number,
+    u: number,
+  ): void;
+}

@@ -1,0 +1,97 @@
+/** What went wrong, as a stable string that programs may compare. The message is for people and may change. */
+export type ErrorCode =
+  // the bytes of a file
+  | 'file-not-found'
+  | 'file-unreadable'
+  | 'file-empty'
+  | 'file-truncated'
+  | 'bad-magic'
+  | 'bad-version'
+  | 'bad-count'
+  | 'bad-string'
+  | 'bad-key'
+  | 'duplicate-key'
+  | 'bad-value-type'
+  | 'bad-value'
+  | 'bad-alignment'
+  | 'bad-tensor-name'
+  | 'duplicate-tensor'
+  | 'bad-dimensions'
+  | 'size-overflow'
+  | 'unknown-dtype'
+  | 'bad-offset'
+  | 'tensor-overlap'
+  | 'tensor-outside-file'
+  // what the file describes
+  | 'missing-key'
+  | 'wrong-key-type'
+  | 'bad-hyperparameter'
+  | 'unsupported-architecture'
+  | 'unsupported-dtype'
+  | 'unsupported-rope-scaling'
+  | 'missing-tensor'
+  | 'wrong-shape'
+  | 'unexpected-tensor'
+  | 'no-weights'
+  | 'non-finite-weights'
+  | 'bad-vocabulary'
+  | 'unsupported-tokenizer'
+  // what the caller asked for
+  | 'option-type'
+  | 'option-range'
+  | 'option-unknown'
+  | 'needs-tokenizer'
+  | 'prompt-too-long'
+  | 'chat-too-long'
+  | 'chat-format'
+  | 'chat-markers'
+  | 'token-out-of-range'
+  // what the machine or the model's state allows
+  | 'out-of-memory'
+  | 'unsupported-runtime'
+  | 'closed';
+
+/** The parts of an error message. */
+export interface ErrorParts {
+  /** The place: a file and key, an option's name, a call. */
+  where: string;
+  expected: string;
+  got: string;
+  /** What the reader can do about it, as a sentence. */
+  hint: string;
+  cause?: unknown;
+}
+
+/** Every error that a caller or a file can cause. `code` is stable; the fields say the same as the message. */
+export class CriaError extends Error {
+  readonly code: ErrorCode;
+  readonly where: string;
+  readonly expected: string;
+  readonly got: string;
+  readonly hint: string;
+
+  constructor(code: ErrorCode, { where, expected, got, hint, cause }: ErrorParts) {
+    super(`${where}: expected ${expected}, got ${got}. ${hint}`, cause === undefined ? undefined : { cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.where = where;
+    this.expected = expected;
+    this.got = got;
+    this.hint = hint;
+  }
+}
+
+/** The bytes of a file, or the model that they describe, cannot be used. */
+export class FileError extends CriaError {}
+
+/** An argument or option is of the wrong kind, out of range or at odds with the model. */
+export class OptionError extends CriaError {}
+
+/** The machine lacks something, or the model is closed. */
+export class StateError extends CriaError {}
+
+/** Shortens and quotes text from outside so that it is safe and readable inside a message. */
+export function quote(text: string): string {
+  const short = text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  return JSON.stringify(short);
+}
