@@ -12,9 +12,41 @@ const MOST: Partial<Record<keyof LlamaConfig, number>> = {
   contextLength: 2 ** 26,
 };
 
+/** A number that is at odds with the others or with what a Llama can be. */
+interface Problem {
+  field: keyof LlamaConfig;
+  expected: string;
+  got: string;
+}
+
+/** What keeps the numbers from making a Llama, or undefined. */
+export function configProblem(config: LlamaConfig): Problem | undefined {
+  for (const [key, most] of Object.entries(MOST)) {
+    const field = key as keyof LlamaConfig;
+    const value = config[field];
+    if (!Number.isInteger(value) || value < 1 || value > most) {
+      return { field, expected: `an integer from 1 to ${most}`, got: `${value}` };
+    }
+  }
+  const { dim, nHeads, nKvHeads, headDim } = config;
+  if (dim % nHeads !== 0 || headDim !== dim / nHeads || headDim % 2 !== 0) {
+    return { field: 'nHeads', expected: `heads of an even size that make up ${dim}`, got: `${nHeads} heads` };
+  }
+  if (nHeads % nKvHeads !== 0) {
+    return { field: 'nKvHeads', expected: `a divisor of ${nHeads} heads`, got: `${nKvHeads}` };
+  }
+  for (const field of ['normEps', 'ropeTheta', 'ropeScale'] as const) {
+    const value = config[field];
+    if (!(value > 0 && Number.isFinite(value))) {
+      return { field, expected: 'a finite number above 0', got: `${value}` };
+    }
+  }
+  return undefined;
+}
+
 /**
  * Checks that the numbers make a Llama: positive integers, an even head size that divides `dim`, query heads in equal
- * groups a key head. `name` and `label` (of a field in the file's own words) are for messages.
+ * groups a key head. `name` is the file's and `label` gives a field in the file's own words, for messages.
  *
  * @throws FileError 'bad-hyperparameter'
  */
@@ -23,29 +55,14 @@ export function checkConfig(
   name: string,
   label: (field: keyof LlamaConfig) => string,
 ): void {
-  const bad = (field: keyof LlamaConfig, expected: string, got: number | string): FileError =>
-    new FileError('bad-hyperparameter', {
-      where: `${name}: ${label(field)}`,
-      expected,
-      got: String(got),
-      hint: 'The file is damaged, or its model is not a Llama.',
-    });
-  for (const [key, most] of Object.entries(MOST)) {
-    const field = key as keyof LlamaConfig;
-    const value = config[field];
-    if (!Number.isInteger(value) || value < 1 || value > most) {
-      throw bad(field, `an integer from 1 to ${most}`, value);
-    }
-  }
-  const { dim, nHeads, nKvHeads, headDim } = config;
-  if (dim % nHeads !== 0 || headDim !== dim / nHeads || headDim % 2 !== 0) {
-    throw bad('nHeads', `heads of an even size that make up ${dim}`, `${nHeads} heads`);
-  }
-  if (nHeads % nKvHeads !== 0) throw bad('nKvHeads', `a divisor of ${nHeads} heads`, nKvHeads);
-  for (const field of ['normEps', 'ropeTheta', 'ropeScale'] as const) {
-    const value = config[field];
-    if (!(value > 0 && Number.isFinite(value))) throw bad(field, 'a finite number above 0', value);
-  }
+  const problem = configProblem(config);
+  if (problem === undefined) return;
+  throw new FileError('bad-hyperparameter', {
+    where: `${name}: ${label(problem.field)}`,
+    expected: problem.expected,
+    got: problem.got,
+    hint: 'The file is damaged, or its model is not a Llama.',
+  });
 }
 
 /** A tensor of the model: `rows` rows of `cols` values; a norm is one row. */
