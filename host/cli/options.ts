@@ -1,0 +1,40 @@
+import type { OpenOptions, SamplingOptions } from '../index.ts';
+import { choice, flag, integer, number, numbersById, type Option, text, texts } from './args.ts';
+
+/** Options of every command that opens a model. */
+export const modelOptions: {
+  tokenizer: Option<string>;
+  context: Option<number>;
+  backend: Option<NonNullable<OpenOptions['backend']>>;
+} = {
+  tokenizer: text('FILE', "the vocabulary of a llama2.c model: llama2.c's tokenizer file"),
+  context: integer('N', { min: 1 }, "tokens that a sequence may hold; default: the model's context"),
+  backend: choice(['auto', 'wasm', 'reference'], 'SIMD kernels, or the slow plain loops that specify them'),
+};
+
+export const samplingOptions: {
+  [K in keyof SamplingOptions]-?: Option<NonNullable<SamplingOptions[K]>>;
+} = {
+  temperature: number('T', { min: 0 }, '0 takes the most probable token; default 0.8'),
+  topK: integer('K', { min: 0 }, 'keep the K most probable tokens, 0 all; default 40'),
+  topP: number('P', { min: 0, max: 1 }, 'keep the most probable tokens that reach P together; default 0.95'),
+  minP: number('P', { min: 0, max: 1 }, 'keep tokens with this share of the largest probability; default 0'),
+  repeatPenalty: number('X', { min: 0 }, 'divide the logits of recent tokens by X; default 1'),
+  frequencyPenalty: number('X', {}, 'lower the logits of recent tokens by X per occurrence; default 0'),
+  presencePenalty: number('X', {}, 'lower the logits of recent tokens by X; default 0'),
+  repeatLastN: integer('N', { min: -1 }, 'how many tokens are recent; -1 all; default 64'),
+  logitBias: numbersById("add VALUE to a token's logit"),
+  seed: integer('N', { min: 0 }, 'the same seed gives the same text; default: random'),
+};
+
+/** Options of every command that generates text. */
+export const generationOptions: typeof samplingOptions & {
+  stop: Option<string[]>;
+  maxTokens: Option<number>;
+} = {
+  maxTokens: integer('N', { min: 0 }, 'generate at most N tokens; default: to the end of the context'),
+  stop: texts('TEXT', 'end before this text'),
+  ...samplingOptions,
+};
+
+export const verboseOption: Option<boolean> = flag('report speed, memory and seed on stderr');

@@ -1,0 +1,79 @@
+import { createRequire } from 'node:module';
+import { CriaError } from '../index.ts';
+import { type Command, UsageError, wantsHelp } from './args.ts';
+import { chat } from './chat.ts';
+import { commandHelp, programHelp, usageLine } from './help.ts';
+import { Interrupted, Interrupts } from './interrupts.ts';
+import { perplexity } from './perplexity.ts';
+import { run } from './run.ts';
+import { show } from './show.ts';
+import { isClosedPipe, oneLine, write } from './terminal.ts';
+import { tokenize } from './tokenize.ts';
+
+const commands = new Map(Object.entries({ run, chat, show, tokenize, perplexity }));
+const PROGRAM_USAGE = 'Usage: cria COMMAND [arguments] [options]; cria --help lists the commands';
+
+/** Runs the subcommand that `argv` names and gives the exit code. */
+export async function program(argv: string[]): Promise<number> {
+  const [name, ...rest] = argv;
+  const command = name === undefined ? undefined : commands.get(name);
+  if (command) return execute(command, rest);
+  return guarded(PROGRAM_USAGE, async () => {
+    if (name === '--version') return write(`${version()}\n`);
+    if (name === 'help' || name === '--help' || name === '-h') return write(help(rest[0]));
+    if (name === undefined) throw new UsageError('a command is missing');
+    throw new UsageError(`unknown command ${JSON.stringify(name)}`);
+  });
+}
+
+/** Runs one command and gives the exit code. */
+export function execute(command: Command, argv: string[]): Promise<number> {
+  return guarded(usageLine(command), interrupts =>
+    wantsHelp(argv) ? write(commandHelp(command)) : command.execute(argv, interrupts),
+  );
+}
+
+function help(name: string | undefined): string {
+  const command = name === undefined ? undefined : commands.get(name);
+  if (command) return commandHelp(command);
+  if (name === undefined) return programHelp([...commands.values()]);
+  throw new UsageError(`unknown command ${JSON.stringify(name)}`);
+}
+
+function version(): string {
+  const read = createRequire(import.meta.url);
+  return (read('cria/package.json') as { version: string }).version;
+}
+
+/** Turns whatever ends `work` into an exit code and at most one line on stderr (two for wrong usage). */
+async function guarded(usage: string, work: (interrupts: Interrupts) => Promise<void>): Promise<number> {
+  // Failed writes are reported to whoever waits for them; without a listener they would end the process.
+  process.stdout.on('error', () => {});
+  process.stderr.on('error', () => {});
+  const interrupts = new Interrupts();
+  try {
+    await work(interrupts);
+    return 0;
+  } catch (error) {
+    const { aborted, reason } = interrupts.signal;
+    if (aborted && reason instanceof Interrupted) return reason.exitCode;
+    if (isClosedPipe(error)) return 0;
+    process.stderr.write(`cria: ${oneLine(messageOf(error))}\n`);
+    if (!isWrongUsage(error)) return 1;
+    process.stderr.write(`${usage}\n`);
+    return 2;
+  } finally {
+    interrupts.dispose();
+  }
+}
+
+function isWrongUsage(error: unknown): boolean {
+  return error instanceof UsageError || (error instanceof CriaError && error.code.startsWith('option-'));
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // A bug of ours rather than of the call: the class helps whoever reports it.
+  const isBug = error instanceof TypeError || error instanceof ReferenceError;
+  return isBug ? `internal error: ${error.name}: ${error.message}` : error.message;
+}

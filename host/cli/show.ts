@@ -1,0 +1,91 @@
+import { type FileReport, inspect } from '../index.ts';
+import { type Command, command, flag } from './args.ts';
+import { bytes, shortest, table } from './format.ts';
+import { modelOptions } from './options.ts';
+import { jsonLine, oneLine, write } from './terminal.ts';
+
+const SHOWN_ITEMS = 6;
+const SHOWN_CHARACTERS = 100;
+
+type MetadataValue = FileReport['metadata'] extends Map<string, infer V> ? V : never;
+
+export const show: Command = command({
+  name: 'cria show',
+  positionals: ['MODEL'],
+  summary: 'Print what a model file holds and the memory that it needs',
+  options: { json: flag('print one JSON object'), tokenizer: modelOptions.tokenizer },
+  run: async ({ json, ...options }, [path]) => {
+    const report = await inspect(path!, options);
+    await write(json ? jsonLine(reportObject(report)) : reportText(report));
+  },
+});
+
+/** The report as JSON values: long arrays by their length and first items, what JSON has no number for as text. */
+function reportObject({ metadata, runnable, ...rest }: FileReport): Record<string, unknown> {
+  return {
+    ...rest,
+    metadata: Object.fromEntries([...metadata].map(([key, value]) => [key, jsonValue(value)])),
+    runnable:
+      'error' in runnable
+        ? { error: { code: runnable.error.code, message: runnable.error.message } }
+        : runnable,
+  };
+}
+
+function jsonValue(value: MetadataValue): unknown {
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
+  if (typeof value !== 'object') return value;
+  const first = Array.from<MetadataValue>(value.slice(0, SHOWN_ITEMS)).map(jsonValue);
+  return value.length <= SHOWN_ITEMS ? first : { length: value.length, first };
+}
+
+function reportText(report: FileReport): string {
+  const { format, version, size, metadata, tensors } = report;
+  const keys = [...metadata].map(([key, value]) => [oneLine(key), valueText(value)]);
+  const rows = tensors.map(({ name, dtype, dims, bytes, offset }) => [
+    oneLine(name),
+    dtype,
+    dims.join(' x '),
+    String(bytes),
+    String(offset),
+  ]);
+  return [
+    `${format} version ${version}, ${bytes(size)}\n`,
+    `\nMetadata (${keys.length})\n${table(keys)}`,
+    `\nTensors (${tensors.length})\n${tensorTable(rows)}`,
+    `\n${memoryText(report)}`,
+  ].join('');
+}
+
+function tensorTable(rows: string[][]): string {
+  return rows.length === 0 ? '' : table([['name', 'type', 'shape', 'bytes', 'offset'], ...rows], [3, 4]);
+}
+
+function memoryText({ runnable }: FileReport): string {
+  if ('error' in runnable) return `Cannot be run: ${oneLine(runnable.error.message)}\n`;
+  const { config, memory } = runnable;
+  return `Memory at a context of ${config.contextLength} tokens\n${table(
+    [
+      ['weights', bytes(memory.weights)],
+      ['kv cache', bytes(memory.cache), `${bytes(memory.cachePerToken)} a token`],
+      ['activations', bytes(memory.activations)],
+      ['total', bytes(memory.total)],
+    ],
+    [1],
+  )}`;
+}
+
+function valueText(value: MetadataValue): string {
+  if (typeof value === 'number') return shortest(value);
+  if (typeof value === 'string') return stringText(value);
+  if (typeof value !== 'object') return String(value);
+  const first = Array.from<MetadataValue>(value.slice(0, SHOWN_ITEMS)).map(valueText);
+  const more = value.length > SHOWN_ITEMS ? ', ...' : '';
+  return `[${value.length}] ${first.join(', ')}${more}`;
+}
+
+function stringText(value: string): string {
+  if (value.length <= SHOWN_CHARACTERS) return oneLine(JSON.stringify(value));
+  return `${oneLine(JSON.stringify(value.slice(0, SHOWN_CHARACTERS)))}... (${value.length} characters)`;
+}
