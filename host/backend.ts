@@ -35,7 +35,12 @@ export interface Backend {
    * Lets `write` put stored bytes [offset, offset + length) of `tensor` in place. The view is valid until the
    * promise of `write` settles.
    */
-  fill(tensor: Tensor, offset: number, length: number, write: (view: Uint8Array) => Promise<void>): Promise<void>;
+  fill(
+    tensor: Tensor,
+    offset: number,
+    length: number,
+    write: (view: Uint8Array) => Promise<void>,
+  ): Promise<void>;
   writeF32(buf: Buf, values: ArrayLike<number>): void;
   writeI32(buf: Buf, values: ArrayLike<number>): void;
   /** Copies `count` numbers out. */
@@ -47,15 +52,22 @@ export interface Backend {
 
   /** out[i] = table[tokens[i]];  out (n, cols), tokens (n) */
   embedding(out: Buf, tokens: Buf, table: Tensor, n: number): void;
-  /** out[i] = x[i] · weight / √(mean(x[i]²) + eps);  x, out (n, dim), weight (dim) */
-  rmsnorm(out: Buf, x: Buf, weight: Buf, n: number, dim: number, eps: number): void;
+  /** out[i] = x[i] · weight / √(mean(x[i]²) + eps);  x, out (n, dim), weight (1, dim) f32 */
+  rmsnorm(out: Buf, x: Buf, weight: Tensor, n: number, dim: number, eps: number): void;
   /** out = x · wᵀ;  x (n, cols), w (rows, cols), out (n, rows). Quantised weights meet activations rounded to int8 per 32. */
   matmul(out: Buf, x: Buf, w: Tensor, n: number): void;
   /**
    * table[p][i] = (cos a, sin a) with a = p/scale · base^(−2i/headDim) / factors[i];  table (positions, headDim/2, 2),
-   * factors (headDim/2) or 0 for none
+   * factors (1, headDim/2) f32, or undefined for none
    */
-  ropeTable(table: Buf, factors: Buf, positions: number, headDim: number, base: number, scale: number): void;
+  ropeTable(
+    table: Buf,
+    factors: Tensor | undefined,
+    positions: number,
+    headDim: number,
+    base: number,
+    scale: number,
+  ): void;
   /** Rotates the pairs (x[2i], x[2i+1]) of every head by table[positions[t]][i], in place;  x (n, heads, headDim) */
   rope(x: Buf, positions: Buf, table: Buf, n: number, heads: number, headDim: number): void;
   /** cache[slots[t]][h][positions[t]] = x[t][h];  x (n, kvHeads, headDim), cache (slots, kvHeads, capacity, headDim) */

@@ -130,7 +130,7 @@ export class Reader {
         'bad-count',
         `at most ${limit} ${what} (file of ${this.fileSize} bytes)`,
         `${value}`,
-        'The file is damaged.',
+        'The file is damaged or incomplete: download it again.',
       );
     }
     return value;

@@ -22,6 +22,19 @@ export interface GgufTensorData {
   data: Uint8Array | (() => Uint8Array);
 }
 
+const SIZE: Record<Numeric, number> = {
+  u8: 1,
+  i8: 1,
+  u16: 2,
+  i16: 2,
+  u32: 4,
+  i32: 4,
+  f32: 4,
+  u64: 8,
+  i64: 8,
+  f64: 8,
+};
+
 /** Bytes that grow; numbers are little-endian. */
 class Writer {
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(4096);
@@ -41,16 +54,18 @@ class Writer {
   }
 
   number(type: Numeric, value: number | bigint): void {
-    if (type === 'u8') this.#view.setUint8(this.#grow(1), Number(value));
-    else if (type === 'i8') this.#view.setInt8(this.#grow(1), Number(value));
-    else if (type === 'u16') this.#view.setUint16(this.#grow(2), Number(value), true);
-    else if (type === 'i16') this.#view.setInt16(this.#grow(2), Number(value), true);
-    else if (type === 'u32') this.#view.setUint32(this.#grow(4), Number(value), true);
-    else if (type === 'i32') this.#view.setInt32(this.#grow(4), Number(value), true);
-    else if (type === 'f32') this.#view.setFloat32(this.#grow(4), Number(value), true);
-    else if (type === 'f64') this.#view.setFloat64(this.#grow(8), Number(value), true);
-    else if (type === 'u64') this.#view.setBigUint64(this.#grow(8), BigInt(value), true);
-    else this.#view.setBigInt64(this.#grow(8), BigInt(value), true);
+    const at = this.#grow(SIZE[type]); // may replace the view
+    const view = this.#view;
+    if (type === 'u8') view.setUint8(at, Number(value));
+    else if (type === 'i8') view.setInt8(at, Number(value));
+    else if (type === 'u16') view.setUint16(at, Number(value), true);
+    else if (type === 'i16') view.setInt16(at, Number(value), true);
+    else if (type === 'u32') view.setUint32(at, Number(value), true);
+    else if (type === 'i32') view.setInt32(at, Number(value), true);
+    else if (type === 'f32') view.setFloat32(at, Number(value), true);
+    else if (type === 'f64') view.setFloat64(at, Number(value), true);
+    else if (type === 'u64') view.setBigUint64(at, BigInt(value), true);
+    else view.setBigInt64(at, BigInt(value), true);
   }
 
   string(text: string): void {
@@ -70,7 +85,8 @@ class Writer {
       this.number('u64', entry.value.length);
       for (let i = 0; i < entry.value.length; i++) {
         if (entry.of === 'string') this.string(entry.value[i]!);
-        else this.number(entry.of === 'bool' ? 'u8' : entry.of, Number(entry.value[i]!));
+        else if (entry.of === 'bool') this.number('u8', entry.value[i]! ? 1 : 0);
+        else this.number(entry.of, entry.value[i]!);
       }
     }
   }

@@ -194,6 +194,8 @@ export class StreamDecoder {
   private readonly utf8: TextDecoder = new TextDecoder('utf-8', { ignoreBOM: true });
   /** Whether `utf8` may hold bytes. */
   private inBytes = false;
+  /** Whether the last text ended a character for certain. */
+  private whole = true;
 
   /** Use `tokenizer.decoder()`. */
   constructor(tokenizer: Tokenizer, strip: boolean) {
@@ -213,13 +215,21 @@ export class StreamDecoder {
     this.strip = false;
     if (type === PieceType.byte) {
       this.inBytes = true;
-      return this.utf8.decode(Uint8Array.of(this.tokenizer.byte(id)), { stream: true });
+      const text = this.utf8.decode(Uint8Array.of(this.tokenizer.byte(id)), { stream: true });
+      // after U+FFFD a byte may be held that begins the next character
+      this.whole = text !== '' && !text.endsWith('\uFFFD');
+      return text;
     }
     // a text piece begins a new character, so bytes still held back are malformed
     const malformed = this.end();
     if (type === PieceType.unknown) return malformed + UNKNOWN_SURFACE;
     const text = piece.replaceAll(SPACE, ' ');
     return malformed + (first && text.startsWith(' ') ? text.slice(1) : text);
+  }
+
+  /** Whether bytes may be held back, so that `end` or the next id would tell more. */
+  get pending(): boolean {
+    return this.inBytes && !this.whole;
   }
 
   /** The rest: U+FFFD if the ids ended inside a UTF-8 sequence, else nothing. */

@@ -1,0 +1,23 @@
+// The ABI: every function that a host may call, all arguments numbers. Addresses are byte offsets in the exported
+// memory, which the host lays out and grows; the module itself never allocates.
+
+export { add } from './add';
+export { attention } from './attention';
+export {
+  embedding_bf16, embedding_f16, embedding_f32, embedding_q4_0, embedding_q8_0, embedding_q8_f32,
+} from './embedding';
+export { finite_bf16, finite_f16, finite_f32, finite_q4_0, finite_q8_0, finite_q8_f32 } from './finite';
+export { crossEntropy } from './loss';
+export { matmul_bf16, matmul_f16, matmul_f32 } from './matmul';
+export { matmul_q4_0, matmul_q8_0, matmul_q8_f32 } from './matmul-quantized';
+export { quantizeActivations, quantizeActivationsPaired } from './quantize';
+export { rmsnorm } from './rmsnorm';
+export { rope, ropeTable } from './rope';
+export { append, takeRows } from './rows';
+export { addBias, penalize, sample, topLogprobs } from './sample';
+export { swiglu } from './swiglu';
+
+/** The first address that the host may use. */
+export function heapBase(): usize {
+  return __heap_base;
+}

@@ -1,0 +1,95 @@
+// Cria's public interface.
+
+import type { ModelSource, OpenOptions } from './api.ts';
+import type { Backend } from './backend.ts';
+import { checkOptions, OPEN_RULES } from './check.ts';
+import { readGgufHeader, readModelFile } from './checkpoint.ts';
+import { FileError } from './errors.ts';
+import { simdKernels } from './inlined.ts';
+import { type FileReport, report } from './inspect.ts';
+import { buildModel, type Model } from './model.ts';
+import { Reference } from './reference.ts';
+import { openSource, readAll } from './sources.ts';
+import { Tokenizer } from './tokenizer.ts';
+import { vocabularyFromLlama2c, vocabularyFromMetadata } from './vocabulary.ts';
+import { instantiate, Wasm } from './wasm.ts';
+
+export type * from './api.ts';
+export { CriaError, type ErrorCode, FileError, OptionError, StateError } from './errors.ts';
+export type { FileReport } from './inspect.ts';
+export type { MemoryPlan } from './memory.ts';
+export type { Model } from './model.ts';
+export type { LlamaConfig, Metadata, MetadataValue, Vocabulary } from './model-file.ts';
+export type { StreamDecoder, Tokenizer } from './tokenizer.ts';
+
+/**
+ * Opens a GGUF or llama2.c model.
+ * @throws FileError for what is wrong with the file, OptionError with the options, StateError with the machine; the
+ * signal's reason. Nothing stays allocated then.
+ */
+export async function open(source: ModelSource, options: OpenOptions = {}): Promise<Model> {
+  checkOptions('open', options, OPEN_RULES);
+  const { signal } = options;
+  const started = performance.now();
+  signal?.throwIfAborted();
+  const opened = await openSource(source, signal);
+  try {
+    const file = await readModelFile(opened, signal);
+    const vocabulary =
+      options.tokenizer === undefined
+        ? file.vocabulary
+        : await readVocabulary(options.tokenizer, file.config.vocabSize, signal);
+    const tokenizer = vocabulary && new Tokenizer(vocabulary);
+    const backend: Backend =
+      options.backend === 'reference' ? new Reference() : new Wasm(instantiate(await simdKernels()));
+    return await buildModel(backend, file, opened, tokenizer, started, options);
+  } finally {
+    await opened.close();
+  }
+}
+
+/**
+ * Opens a vocabulary alone: a GGUF file, with or without weights, or llama2.c's tokenizer file.
+ * @throws FileError
+ */
+export async function openTokenizer(source: ModelSource): Promise<Tokenizer> {
+  return new Tokenizer(await readVocabulary(source, undefined, undefined));
+}
+
+/**
+ * What a file's header says, and what it would take to run it; no weights are read.
+ * @throws FileError if the header cannot be read; what keeps a readable file from running is in the report.
+ */
+export async function inspect(
+  source: ModelSource,
+  options: { contextLength?: number } = {},
+): Promise<FileReport> {
+  const opened = await openSource(source);
+  try {
+    return await report(opened, options.contextLength);
+  } finally {
+    await opened.close();
+  }
+}
+
+async function readVocabulary(
+  source: ModelSource,
+  size: number | undefined,
+  signal: AbortSignal | undefined,
+) {
+  const opened = await openSource(source, signal);
+  try {
+    const header = await readGgufHeader(opened, signal);
+    if (!header) return vocabularyFromLlama2c(await readAll(opened, signal), size, opened.name);
+    const vocabulary = vocabularyFromMetadata(header.metadata, opened.name);
+    if (vocabulary && (size === undefined || vocabulary.pieces.length === size)) return vocabulary;
+    throw new FileError('bad-vocabulary', {
+      where: opened.name,
+      expected: `a vocabulary${size === undefined ? '' : ` of ${size} pieces`}`,
+      got: vocabulary ? `one of ${vocabulary.pieces.length}` : 'a GGUF file without one',
+      hint: 'Take the tokenizer that belongs to the model.',
+    });
+  } finally {
+    await opened.close();
+  }
+}

@@ -1,0 +1,72 @@
+import { readGgufHeader, readModelFile } from './checkpoint.ts';
+import { CriaError } from './errors.ts';
+import { type MemoryPlan, planMemory } from './memory.ts';
+import type { LlamaConfig, Metadata } from './model-file.ts';
+import type { Source } from './source.ts';
+
+/** What a file holds, whether Cria can run it or not. */
+export interface FileReport {
+  format: 'gguf' | 'llama2.c';
+  version: number;
+  /** Bytes. */
+  size: number;
+  metadata: Metadata;
+  tensors: {
+    name: string;
+    /** As the container calls it: Q8_0, Q4_K, F32. */
+    dtype: string;
+    /** Fastest first, as GGUF has them: columns, rows. */
+    dims: number[];
+    bytes: number;
+    offset: number;
+  }[];
+  runnable: { config: LlamaConfig; memory: MemoryPlan } | { error: CriaError };
+}
+
+export async function report(source: Source, contextLength: number | undefined): Promise<FileReport> {
+  const header = await readGgufHeader(source);
+  const runnable = await plan(source, contextLength);
+  if (!header) {
+    // a file that is neither GGUF nor llama2.c has nothing to show
+    if ('error' in runnable) throw runnable.error;
+    const { version, metadata, tensors } = runnable.file;
+    return {
+      format: 'llama2.c',
+      version,
+      size: source.size,
+      metadata,
+      tensors: [...tensors.values()].map(({ name, int8, dtype, rows, cols, bytes, offset }) => ({
+        name,
+        dtype: int8 ? 'int8' : dtype.toUpperCase(),
+        dims: rows === 1 ? [cols] : [cols, rows],
+        bytes,
+        offset,
+      })),
+      runnable: { config: runnable.config, memory: runnable.memory },
+    };
+  }
+  return {
+    format: 'gguf',
+    version: header.version,
+    size: source.size,
+    metadata: header.metadata,
+    tensors: header.tensors.map(({ name, typeName, dims, bytes, offset }) => ({
+      name,
+      dtype: typeName,
+      dims,
+      bytes,
+      offset,
+    })),
+    runnable: 'error' in runnable ? runnable : { config: runnable.config, memory: runnable.memory },
+  };
+}
+
+async function plan(source: Source, contextLength: number | undefined) {
+  try {
+    const file = await readModelFile(source);
+    return { file, config: file.config, memory: planMemory(file, contextLength) };
+  } catch (error) {
+    if (error instanceof CriaError) return { error };
+    throw error;
+  }
+}

@@ -1,0 +1,340 @@
+import type { Backend, Buf, Tensor } from './backend.ts';
+import { type DType, rowBytes } from './dtype.ts';
+import { decodeRows, roundActivations } from './reference-formats.ts';
+
+export interface ReferenceOptions {
+  /** Round the activations that meet quantised weights to int8 per 32, as the WASM kernels do. Default false. */
+  roundActivations?: boolean;
+}
+
+/**
+ * The executable specification: every op as the shortest loops that can be right, in f64. Slow on purpose, free to
+ * use `Math`, compared with the fast backends by tolerance.
+ */
+export class Reference implements Backend {
+  readonly name = 'reference';
+  bytes = 0;
+  readonly #round: boolean;
+  // a buffer's address is its index in these
+  readonly #buffers: (Float64Array | Int32Array)[] = [new Float64Array(0)];
+  readonly #stored = new Map<Buf, Uint8Array>();
+  readonly #decoded = new Map<Buf, Float64Array>();
+
+  constructor(options: ReferenceOptions = {}) {
+    this.#round = options.roundActivations ?? false;
+  }
+
+  allocF32(count: number): Buf {
+    this.bytes += 8 * count;
+    return this.#buffers.push(new Float64Array(count)) - 1;
+  }
+
+  allocI32(count: number): Buf {
+    this.bytes += 4 * count;
+    return this.#buffers.push(new Int32Array(count)) - 1;
+  }
+
+  allocTensor(dtype: DType, rows: number, cols: number): Tensor {
+    const buf = this.#buffers.push(new Float64Array(0)) - 1;
+    this.#stored.set(buf, new Uint8Array(rows * rowBytes(dtype, cols)));
+    this.bytes += rows * rowBytes(dtype, cols);
+    return { buf, dtype, rows, cols };
+  }
+
+  async fill(
+    tensor: Tensor,
+    offset: number,
+    length: number,
+    write: (view: Uint8Array) => Promise<void>,
+  ): Promise<void> {
+    await write(this.#stored.get(tensor.buf)!.subarray(offset, offset + length));
+    this.#decoded.delete(tensor.buf);
+  }
+
+  writeF32(buf: Buf, values: ArrayLike<number>): void {
+    this.#f(buf).set(values);
+  }
+
+  writeI32(buf: Buf, values: ArrayLike<number>): void {
+    this.#i(buf).set(values);
+  }
+
+  async readF32(buf: Buf, count: number): Promise<Float32Array> {
+    return Float32Array.from(this.#f(buf).subarray(0, count));
+  }
+
+  async readI32(buf: Buf, count: number): Promise<Int32Array> {
+    return this.#i(buf).slice(0, count);
+  }
+
+  async isFinite(tensor: Tensor, row: number, rows: number): Promise<boolean> {
+    const bytes = rowBytes(tensor.dtype, tensor.cols);
+    const stored = this.#stored.get(tensor.buf)!.subarray(row * bytes, (row + rows) * bytes);
+    return decodeRows(stored, tensor.dtype, rows * tensor.cols).every(Number.isFinite);
+  }
+
+  dispose(): void {
+    this.#buffers.length = 1;
+    this.#stored.clear();
+    this.#decoded.clear();
+  }
+
+  #f(buf: Buf): Float64Array {
+    return (this.#decoded.get(buf) ?? this.#buffers[buf]) as Float64Array;
+  }
+
+  #i(buf: Buf): Int32Array {
+    return this.#buffers[buf] as Int32Array;
+  }
+
+  /** A stored tensor's values, decoded once. Vectors given as a `Buf` are found through it too. */
+  #w(tensor: Tensor): Float64Array {
+    let values = this.#decoded.get(tensor.buf);
+    if (!values) {
+      values = decodeRows(this.#stored.get(tensor.buf)!, tensor.dtype, tensor.rows * tensor.cols);
+      this.#decoded.set(tensor.buf, values);
+    }
+    return values;
+  }
+
+  embedding(out: Buf, tokens: Buf, table: Tensor, n: number): void {
+    const o = this.#f(out);
+    const ids = this.#i(tokens);
+    const w = this.#w(table);
+    for (let t = 0; t < n; t++) {
+      for (let i = 0; i < table.cols; i++) o[t * table.cols + i] = w[ids[t]! * table.cols + i]!;
+    }
+  }
+
+  rmsnorm(out: Buf, x: Buf, weight: Tensor, n: number, dim: number, eps: number): void {
+    const o = this.#f(out);
+    const v = this.#f(x);
+    const w = this.#w(weight);
+    for (let t = 0; t < n; t++) {
+      let sum = 0;
+      for (let i = 0; i < dim; i++) sum += v[t * dim + i]! ** 2;
+      const scale = 1 / Math.sqrt(sum / dim + eps);
+      for (let i = 0; i < dim; i++) o[t * dim + i] = v[t * dim + i]! * scale * w[i]!;
+    }
+  }
+
+  matmul(out: Buf, x: Buf, w: Tensor, n: number): void {
+    const { rows, cols } = w;
+    const o = this.#f(out);
+    const quantised = w.dtype === 'q8_0' || w.dtype === 'q4_0' || w.dtype === 'q8_f32';
+    const v = this.#round && quantised ? roundActivations(this.#f(x), n * cols) : this.#f(x);
+    const weights = this.#w(w);
+    for (let t = 0; t < n; t++) {
+      for (let r = 0; r < rows; r++) {
+        let sum = 0;
+        for (let i = 0; i < cols; i++) sum += v[t * cols + i]! * weights[r * cols + i]!;
+        o[t * rows + r] = sum;
+      }
+    }
+  }
+
+  ropeTable(
+    table: Buf,
+    factors: Tensor | undefined,
+    positions: number,
+    headDim: number,
+    base: number,
+    scale: number,
+  ): void {
+    const o = this.#f(table);
+    const divisors = factors && this.#w(factors);
+    for (let p = 0; p < positions; p++) {
+      for (let i = 0; i < headDim / 2; i++) {
+        const angle = ((p / scale) * base ** ((-2 * i) / headDim)) / (divisors?.[i] ?? 1);
+        o[p * headDim + 2 * i] = Math.cos(angle);
+        o[p * headDim + 2 * i + 1] = Math.sin(angle);
+      }
+    }
+  }
+
+  rope(x: Buf, positions: Buf, table: Buf, n: number, heads: number, headDim: number): void {
+    const v = this.#f(x);
+    const at = this.#i(positions);
+    const angles = this.#f(table);
+    for (let row = 0; row < n * heads; row++) {
+      const p = at[Math.floor(row / heads)]!;
+      for (let i = 0; i < headDim; i += 2) {
+        const cos = angles[p * headDim + i]!;
+        const sin = angles[p * headDim + i + 1]!;
+        const a = v[row * headDim + i]!;
+        const b = v[row * headDim + i + 1]!;
+        v[row * headDim + i] = a * cos - b * sin;
+        v[row * headDim + i + 1] = a * sin + b * cos;
+      }
+    }
+  }
+
+  append(
+    cache: Buf,
+    x: Buf,
+    slots: Buf,
+    positions: Buf,
+    n: number,
+    kvHeads: number,
+    headDim: number,
+    capacity: number,
+  ): void {
+    const c = this.#f(cache);
+    const v = this.#f(x);
+    for (let t = 0; t < n; t++) {
+      for (let h = 0; h < kvHeads; h++) {
+        const row = (this.#i(slots)[t]! * kvHeads + h) * capacity + this.#i(positions)[t]!;
+        for (let i = 0; i < headDim; i++) c[row * headDim + i] = v[(t * kvHeads + h) * headDim + i]!;
+      }
+    }
+  }
+
+  attention(
+    out: Buf,
+    q: Buf,
+    kCache: Buf,
+    vCache: Buf,
+    slots: Buf,
+    positions: Buf,
+    n: number,
+    heads: number,
+    kvHeads: number,
+    headDim: number,
+    capacity: number,
+  ): void {
+    const o = this.#f(out);
+    const query = this.#f(q);
+    const k = this.#f(kCache);
+    const v = this.#f(vCache);
+    for (let t = 0; t < n; t++) {
+      const length = this.#i(positions)[t]! + 1;
+      for (let h = 0; h < heads; h++) {
+        const at = (t * heads + h) * headDim;
+        const kvHead = Math.floor((h * kvHeads) / heads);
+        const first = (this.#i(slots)[t]! * kvHeads + kvHead) * capacity * headDim;
+        const scores = Array.from({ length }, (_, j) => {
+          let sum = 0;
+          for (let i = 0; i < headDim; i++) sum += query[at + i]! * k[first + j * headDim + i]!;
+          return sum / Math.sqrt(headDim);
+        });
+        const p = softmax(scores);
+        for (let i = 0; i < headDim; i++) {
+          let sum = 0;
+          for (let j = 0; j < length; j++) sum += p[j]! * v[first + j * headDim + i]!;
+          o[at + i] = sum;
+        }
+      }
+    }
+  }
+
+  swiglu(out: Buf, gate: Buf, up: Buf, count: number): void {
+    const o = this.#f(out);
+    const g = this.#f(gate);
+    const u = this.#f(up);
+    for (let i = 0; i < count; i++) o[i] = (g[i]! / (1 + Math.exp(-g[i]!))) * u[i]!;
+  }
+
+  add(out: Buf, a: Buf, b: Buf, count: number): void {
+    const o = this.#f(out);
+    for (let i = 0; i < count; i++) o[i] = this.#f(a)[i]! + this.#f(b)[i]!;
+  }
+
+  takeRows(out: Buf, x: Buf, rows: Buf, n: number, dim: number): void {
+    for (let i = 0; i < n; i++) {
+      const row = this.#i(rows)[i]!;
+      this.#f(out).set(this.#f(x).subarray(row * dim, (row + 1) * dim), i * dim);
+    }
+  }
+
+  crossEntropy(loss: Buf, logits: Buf, targets: Buf, n: number, vocab: number): void {
+    for (let i = 0; i < n; i++) {
+      const row = this.#f(logits).subarray(i * vocab, (i + 1) * vocab);
+      this.#f(loss)[i] = logSumExp(row) - row[this.#i(targets)[i]!]!;
+    }
+  }
+
+  topLogprobs(ids: Buf, logprobs: Buf, logits: Buf, vocab: number, k: number): void {
+    const row = this.#f(logits).subarray(0, vocab);
+    const total = logSumExp(row);
+    for (const [i, id] of descending(row).slice(0, k).entries()) {
+      this.#i(ids)[i] = id;
+      this.#f(logprobs)[i] = row[id]! - total;
+    }
+  }
+
+  addBias(logits: Buf, ids: Buf, values: Buf, n: number): void {
+    for (let i = 0; i < n; i++) this.#f(logits)[this.#i(ids)[i]!]! += this.#f(values)[i]!;
+  }
+
+  penalize(
+    logits: Buf,
+    ids: Buf,
+    counts: Buf,
+    n: number,
+    repeat: number,
+    frequency: number,
+    presence: number,
+  ): void {
+    const row = this.#f(logits);
+    for (let i = 0; i < n; i++) {
+      const id = this.#i(ids)[i]!;
+      const repeated = row[id]! > 0 ? row[id]! / repeat : row[id]! * repeat;
+      row[id] = repeated - frequency * this.#i(counts)[i]! - presence;
+    }
+  }
+
+  sample(
+    id: Buf,
+    logits: Buf,
+    vocab: number,
+    temperature: number,
+    topK: number,
+    topP: number,
+    minP: number,
+    u: number,
+  ): void {
+    const row = this.#f(logits).subarray(0, vocab);
+    let candidates = descending(row);
+    if (temperature > 0) {
+      if (topK > 0) candidates = candidates.slice(0, topK);
+      const weights = candidates.map(c => Math.exp((row[c]! - row[candidates[0]!]!) / temperature));
+      let kept = weights.findIndex(w => w < minP);
+      if (kept < 0) kept = weights.length;
+      kept = Math.max(kept, 1);
+      if (topP < 1) kept = countReaching(weights, topP * sum(weights.slice(0, kept)), kept);
+      const target = u * sum(weights.slice(0, kept));
+      let running = 0;
+      const drawn = weights.findIndex(w => (running += w) > target);
+      candidates = [candidates[Math.min(drawn < 0 ? kept : drawn, kept - 1)]!];
+    }
+    this.#i(id)[0] = candidates[0]!;
+  }
+}
+
+function sum(values: number[]): number {
+  return values.reduce((a, b) => a + b, 0);
+}
+
+/** The fewest of the first `limit` weights whose sum reaches `enough`; at least one. */
+function countReaching(weights: number[], enough: number, limit: number): number {
+  let count = 1;
+  for (let running = weights[0]!; count < limit && running < enough; count++) running += weights[count]!;
+  return count;
+}
+
+function softmax(scores: number[]): number[] {
+  const largest = Math.max(...scores);
+  const weights = scores.map(s => Math.exp(s - largest));
+  const total = sum(weights);
+  return weights.map(w => w / total);
+}
+
+function logSumExp(row: Float64Array): number {
+  const largest = row.reduce((a, b) => Math.max(a, b));
+  return largest + Math.log(row.reduce((total, l) => total + Math.exp(l - largest), 0));
+}
+
+/** Indexes by falling value, the lower first among equals. */
+function descending(row: Float64Array): number[] {
+  return Array.from(row.keys()).sort((a, b) => row[b]! - row[a]! || a - b);
+}

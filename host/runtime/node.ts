@@ -1,0 +1,60 @@
+// Files under Node, Deno and Bun, which all have node:fs.
+
+import { type FileHandle, open } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { FileError } from '../errors.ts';
+import type { Source } from '../source.ts';
+
+/** @throws FileError 'file-not-found', 'file-unreadable' */
+export async function openPath(path: string | URL): Promise<Source> {
+  const name = path instanceof URL ? fileURLToPath(path) : path;
+  let file: FileHandle;
+  let size: number;
+  try {
+    file = await open(name, 'r');
+    const stat = await file.stat();
+    if (!stat.isFile()) {
+      await file.close();
+      throw Object.assign(new Error(stat.isDirectory() ? 'a folder' : 'no regular file'), {
+        code: 'ENOTFILE',
+      });
+    }
+    size = stat.size;
+  } catch (cause) {
+    throw unreadable(name, cause);
+  }
+  return {
+    name,
+    size,
+    async readInto(view, offset, signal) {
+      for (let done = 0; done < view.length; ) {
+        signal?.throwIfAborted();
+        const { bytesRead } = await file.read(view, done, view.length - done, offset + done).catch(cause => {
+          throw unreadable(name, cause);
+        });
+        if (bytesRead === 0) {
+          throw new FileError('file-truncated', {
+            where: `${name}: byte ${offset + done}`,
+            expected: `${view.length - done} more bytes`,
+            got: 'the end of the file',
+            hint: 'The file changed or is incomplete; download it again.',
+          });
+        }
+        done += bytesRead;
+      }
+    },
+    close: () => file.close(),
+  };
+}
+
+function unreadable(name: string, cause: unknown): FileError {
+  const { code = 'unknown', message = String(cause) } = cause as NodeJS.ErrnoException;
+  const missing = code === 'ENOENT' || code === 'ENOTDIR';
+  return new FileError(missing ? 'file-not-found' : 'file-unreadable', {
+    where: JSON.stringify(name),
+    expected: 'a file that can be read',
+    got: missing ? 'no such file' : code === 'ENOTFILE' ? message : code,
+    hint: missing ? 'Check the path.' : 'Check the path and its permissions.',
+    cause,
+  });
+}

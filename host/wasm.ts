@@ -1,0 +1,260 @@
+import type { Backend, Buf, Tensor } from './backend.ts';
+import { type DType, rowBytes } from './dtype.ts';
+import { StateError } from './errors.ts';
+
+type Matmul = (out: number, x: number, w: number, n: number, rows: number, cols: number) => void;
+type Embedding = (out: number, tokens: number, table: number, n: number, cols: number) => void;
+
+/** The exports of assembly/index.ts. Addresses are byte offsets; above 2 GiB JavaScript hands them over as i32. */
+export interface Kernels {
+  memory: WebAssembly.Memory;
+  heapBase(): number;
+  embedding_f32: Embedding;
+  embedding_f16: Embedding;
+  embedding_bf16: Embedding;
+  embedding_q8_0: Embedding;
+  embedding_q8_f32: Embedding;
+  embedding_q4_0: Embedding;
+  matmul_f32: Matmul;
+  matmul_f16: Matmul;
+  matmul_bf16: Matmul;
+  matmul_q8_0: Matmul;
+  matmul_q8_f32: Matmul;
+  matmul_q4_0: Matmul;
+  finite_f32(p: number, count: number): number;
+  finite_f16(p: number, count: number): number;
+  finite_bf16(p: number, count: number): number;
+  finite_q8_0(p: number, count: number): number;
+  finite_q8_f32(p: number, count: number): number;
+  finite_q4_0(p: number, count: number): number;
+  quantizeActivations(out: number, x: number, blocks: number): void;
+  quantizeActivationsPaired(out: number, x: number, blocks: number): void;
+  rmsnorm(out: number, x: number, weight: number, n: number, dim: number, eps: number): void;
+  ropeTable(
+    table: number,
+    factors: number,
+    positions: number,
+    headDim: number,
+    base: number,
+    scale: number,
+  ): void;
+  rope: Backend['rope'];
+  append: Backend['append'];
+  attention: Backend['attention'];
+  swiglu: Backend['swiglu'];
+  add: Backend['add'];
+  takeRows: Backend['takeRows'];
+  crossEntropy: Backend['crossEntropy'];
+  topLogprobs: Backend['topLogprobs'];
+  addBias: Backend['addBias'];
+  penalize: Backend['penalize'];
+  sample(
+    id: number,
+    logits: number,
+    work: number,
+    vocab: number,
+    temperature: number,
+    topK: number,
+    topP: number,
+    minP: number,
+    u: number,
+  ): void;
+}
+
+/** Bytes of an activation block of 32 values (assembly/quantize.ts). */
+const ACTIVATION_BLOCK = 72;
+const PAGE = 65536;
+/** Addresses are 32 bits wide. */
+const MAX_BYTES = 2 ** 32;
+/** Buffers begin at multiples of this, a cache line. */
+const ALIGN = 64;
+
+export function instantiate(module: WebAssembly.Module): Kernels {
+  return new WebAssembly.Instance(module, {}).exports as unknown as Kernels;
+}
+
+/** The SIMD kernels behind the contract of `Backend`. The host lays out the memory: one bump allocator, freed whole. */
+export class Wasm implements Backend {
+  readonly name = 'wasm';
+  #kernels: Kernels;
+  #end: number;
+  // buffers of the backend's own, grown when a call needs more: rounded activations, and ids for sampling
+  #scratch = { activations: { buf: 0, bytes: 0 }, ids: { buf: 0, bytes: 0 } };
+
+  constructor(kernels: Kernels) {
+    this.#kernels = kernels;
+    this.#end = kernels.heapBase();
+  }
+
+  get bytes(): number {
+    return this.#end;
+  }
+
+  #alloc(bytes: number): Buf {
+    const start = Math.ceil(this.#end / ALIGN) * ALIGN;
+    const end = start + bytes;
+    const { memory } = this.#kernels;
+    const missing = Math.ceil((end - memory.buffer.byteLength) / PAGE);
+    if (end > MAX_BYTES || (missing > 0 && !grow(memory, missing))) {
+      throw new StateError('out-of-memory', {
+        where: 'WebAssembly memory',
+        expected: `${end} bytes in one memory of at most ${MAX_BYTES}`,
+        got: `a refusal beyond ${memory.buffer.byteLength} bytes`,
+        hint: 'Open the model with a smaller contextLength, or take a smaller or more quantised model.',
+      });
+    }
+    this.#end = end;
+    return start;
+  }
+
+  allocF32(count: number): Buf {
+    return this.#alloc(4 * count);
+  }
+
+  allocI32(count: number): Buf {
+    return this.#alloc(4 * count);
+  }
+
+  allocTensor(dtype: DType, rows: number, cols: number): Tensor {
+    return { buf: this.#alloc(rows * rowBytes(dtype, cols)), dtype, rows, cols };
+  }
+
+  async fill(
+    tensor: Tensor,
+    offset: number,
+    length: number,
+    write: (view: Uint8Array) => Promise<void>,
+  ): Promise<void> {
+    await write(new Uint8Array(this.#kernels.memory.buffer, tensor.buf + offset, length));
+  }
+
+  writeF32(buf: Buf, values: ArrayLike<number>): void {
+    new Float32Array(this.#kernels.memory.buffer, buf, values.length).set(values);
+  }
+
+  writeI32(buf: Buf, values: ArrayLike<number>): void {
+    new Int32Array(this.#kernels.memory.buffer, buf, values.length).set(values);
+  }
+
+  async readF32(buf: Buf, count: number): Promise<Float32Array> {
+    return new Float32Array(this.#kernels.memory.buffer, buf, count).slice();
+  }
+
+  async readI32(buf: Buf, count: number): Promise<Int32Array> {
+    return new Int32Array(this.#kernels.memory.buffer, buf, count).slice();
+  }
+
+  async isFinite(tensor: Tensor, row: number, rows: number): Promise<boolean> {
+    const start = tensor.buf + row * rowBytes(tensor.dtype, tensor.cols);
+    return this.#kernels[`finite_${tensor.dtype}`](start, rows * tensor.cols) !== 0;
+  }
+
+  dispose(): void {
+    // an instance is freed when nothing refers to it: calls after this fail loudly
+    this.#kernels = {} as Kernels;
+  }
+
+  #scratchOf(kind: 'activations' | 'ids', bytes: number): Buf {
+    const scratch = this.#scratch[kind];
+    if (bytes > scratch.bytes) {
+      scratch.buf = this.#alloc(bytes);
+      scratch.bytes = bytes;
+    }
+    return scratch.buf;
+  }
+
+  embedding(out: Buf, tokens: Buf, table: Tensor, n: number): void {
+    this.#kernels[`embedding_${table.dtype}`](out, tokens, table.buf, n, table.cols);
+  }
+
+  rmsnorm(out: Buf, x: Buf, weight: Tensor, n: number, dim: number, eps: number): void {
+    this.#kernels.rmsnorm(out, x, weight.buf, n, dim, eps);
+  }
+
+  matmul(out: Buf, x: Buf, w: Tensor, n: number): void {
+    const { buf, dtype, rows, cols } = w;
+    if (dtype === 'f32' || dtype === 'f16' || dtype === 'bf16') {
+      this.#kernels[`matmul_${dtype}`](out, x, buf, n, rows, cols);
+      return;
+    }
+    const blocks = (n * cols) / 32;
+    const rounded = this.#scratchOf('activations', blocks * ACTIVATION_BLOCK);
+    if (dtype === 'q4_0') this.#kernels.quantizeActivationsPaired(rounded, x, blocks);
+    else this.#kernels.quantizeActivations(rounded, x, blocks);
+    this.#kernels[`matmul_${dtype}`](out, rounded, buf, n, rows, cols);
+  }
+
+  ropeTable(
+    table: Buf,
+    factors: Tensor | undefined,
+    positions: number,
+    headDim: number,
+    base: number,
+    scale: number,
+  ): void {
+    this.#kernels.ropeTable(table, factors?.buf ?? 0, positions, headDim, base, scale);
+  }
+
+  rope(...args: Parameters<Backend['rope']>): void {
+    this.#kernels.rope(...args);
+  }
+
+  append(...args: Parameters<Backend['append']>): void {
+    this.#kernels.append(...args);
+  }
+
+  attention(...args: Parameters<Backend['attention']>): void {
+    this.#kernels.attention(...args);
+  }
+
+  swiglu(...args: Parameters<Backend['swiglu']>): void {
+    this.#kernels.swiglu(...args);
+  }
+
+  add(...args: Parameters<Backend['add']>): void {
+    this.#kernels.add(...args);
+  }
+
+  takeRows(...args: Parameters<Backend['takeRows']>): void {
+    this.#kernels.takeRows(...args);
+  }
+
+  crossEntropy(...args: Parameters<Backend['crossEntropy']>): void {
+    this.#kernels.crossEntropy(...args);
+  }
+
+  topLogprobs(...args: Parameters<Backend['topLogprobs']>): void {
+    this.#kernels.topLogprobs(...args);
+  }
+
+  addBias(...args: Parameters<Backend['addBias']>): void {
+    this.#kernels.addBias(...args);
+  }
+
+  penalize(...args: Parameters<Backend['penalize']>): void {
+    this.#kernels.penalize(...args);
+  }
+
+  sample(
+    id: Buf,
+    logits: Buf,
+    vocab: number,
+    temperature: number,
+    topK: number,
+    topP: number,
+    minP: number,
+    u: number,
+  ): void {
+    const work = this.#scratchOf('ids', 4 * vocab);
+    this.#kernels.sample(id, logits, work, vocab, temperature, topK, topP, minP, u);
+  }
+}
+
+function grow(memory: WebAssembly.Memory, pages: number): boolean {
+  try {
+    memory.grow(pages);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,21 @@
+// Compiles assembly/ for every target of asconfig.json through AssemblyScript's API, and inlines the release build
+// into dist/host/kernels.js so that no runtime has to find a file.
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import asc from 'assemblyscript/asc';
+
+async function compile(...args: string[]): Promise<void> {
+  const { error, stderr } = await asc.main(args);
+  if (error) {
+    process.stderr.write(stderr.toString());
+    throw error;
+  }
+}
+
+mkdirSync('dist/wasm', { recursive: true });
+await compile('--target', 'simd');
+await compile('assembly/debug.ts', '--target', 'debug');
+
+const simd = readFileSync('dist/wasm/simd.wasm');
+writeFileSync('dist/host/kernels.js', `export const simd = '${simd.toString('base64')}';\n`);
+process.stdout.write(`kernels: simd ${simd.length} bytes\n`);
