@@ -12,15 +12,16 @@ const BYTES: Entry[] = Array.from({ length: 256 }, (_, byte) => [
   0,
   PieceType.byte,
 ]);
-// Each is here for a reason: equal scores (ab, bc), a long piece that scores worse than a short one (abc, ca), a pair
-// whose parts are no pieces (xy), an unused step on the way to a piece (de, def), user-defined pieces that overlap.
+// Each is here for a reason: equal scores, of which the lower id must not win (bc, ab); a long piece that scores worse
+// than a short one (abc, ca); a pair whose parts are no pieces (xy); an unused step on the way to a piece (de, def);
+// user-defined pieces that overlap, and a piece that one would merge into ([U]b); a step towards `<s>` (s>).
 const TEXT: Entry[] = [
   ['▁', -10, PieceType.normal],
   ['a', -11, PieceType.normal],
   ['b', -12, PieceType.normal],
   ['c', -13, PieceType.normal],
-  ['ab', -1, PieceType.normal],
   ['bc', -1, PieceType.normal],
+  ['ab', -1, PieceType.normal],
   ['abc', -5, PieceType.normal],
   ['ca', -0.5, PieceType.normal],
   ['▁a', -2, PieceType.normal],
@@ -34,9 +35,12 @@ const TEXT: Entry[] = [
   ['[U]', 0, PieceType.userDefined],
   ['[U][U]', 0, PieceType.userDefined],
   ['c[', -0.25, PieceType.normal],
+  ['[U]b', -0.1, PieceType.normal],
+  ['s>', -3, PieceType.normal],
+  ['\ufffd', -16, PieceType.normal],
 ];
 
-/** A vocabulary small enough to be read: unknown 0, BOS 1, EOS 2, bytes 3 .. 258 if asked for, then 19 pieces. */
+/** A vocabulary small enough to be read: unknown 0, BOS 1, EOS 2, bytes 3 .. 258 if asked for, then 22 pieces. */
 export function handMade(withBytes: boolean, changes: Partial<Vocabulary> = {}): Vocabulary {
   const entries = withBytes ? [...SPECIAL, ...BYTES, ...TEXT] : [...SPECIAL, ...TEXT];
   return {
