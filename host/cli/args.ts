@@ -121,7 +121,14 @@ export function text(value: string, help: string): Option<string> {
 }
 
 export function texts(value: string, help: string): Option<string[]> {
-  return { value, help: `${help} (may be repeated)`, read: texts => texts };
+  return {
+    value,
+    help: `${help} (may be repeated)`,
+    read: (texts, flag) => {
+      if (texts.includes('')) throw unexpected(flag, 'a text', '');
+      return texts;
+    },
+  };
 }
 
 export function choice<T extends string>(allowed: readonly T[], help: string): Option<T> {

@@ -61,12 +61,14 @@ export function typedLines(signal: AbortSignal): LineSource {
       if (early) return early;
       listen(true);
       editor.setPrompt(prompt);
-      editor.prompt();
+      // Keeps what of a pasted text stands on the line already.
+      editor.prompt(true);
       const event = await new Promise<LineEvent>(resolve => {
         deliver = resolve;
       });
-      // A closed editor has restored the terminal already and may not be resumed.
-      if (event.kind !== 'end') listen(false);
+      // A closed editor has restored the terminal already, on the prompt's line, and may not be paused.
+      if (event.kind === 'end') stdout.write('\n');
+      else listen(false);
       return event;
     },
     close: () => {

@@ -59,7 +59,7 @@ async function guarded(usage: string, work: (interrupts: Interrupts) => Promise<
     if (aborted && reason instanceof Interrupted) return reason.exitCode;
     if (isClosedPipe(error)) return 0;
     process.stderr.write(`cria: ${oneLine(messageOf(error))}\n`);
-    if (!isWrongUsage(error)) return 1;
+    if (!(error instanceof UsageError)) return 1;
     process.stderr.write(`${usage}\n`);
     return 2;
   } finally {
@@ -67,12 +67,12 @@ async function guarded(usage: string, work: (interrupts: Interrupts) => Promise<
   }
 }
 
-function isWrongUsage(error: unknown): boolean {
-  return error instanceof UsageError || (error instanceof CriaError && error.code.startsWith('option-'));
-}
-
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  if (error instanceof CriaError) {
+    const hint = error.code === 'needs-tokenizer' ? ' Here: --tokenizer FILE.' : '';
+    return `${error.message}${hint}`;
+  }
   // A bug of ours rather than of the call: the class helps whoever reports it.
   const isBug = error instanceof TypeError || error instanceof ReferenceError;
   return isBug ? `internal error: ${error.name}: ${error.message}` : error.message;

@@ -6,7 +6,11 @@ import { consume, withModel } from './session.ts';
 import { generated, jsonLine, readStdin, say, write } from './terminal.ts';
 
 const logprobsOption = {
-  logprobs: integer('N', { min: 0 }, 'with --json: the log-probability of each token and of the N best'),
+  logprobs: integer(
+    'N',
+    { min: 0, max: 100 },
+    'with --json: the log-probability of each token and of the N best',
+  ),
 };
 const options = {
   json: flag('one JSON object a line: each token, then how it ended and how long it took'),

@@ -1,4 +1,4 @@
-import { type FileReport, inspect } from '../index.ts';
+import { type FileReport, inspect, type MetadataValue, openTokenizer } from '../index.ts';
 import { type Command, command, flag } from './args.ts';
 import { bytes, shortest, table } from './format.ts';
 import { modelOptions } from './options.ts';
@@ -7,16 +7,27 @@ import { jsonLine, oneLine, write } from './terminal.ts';
 const SHOWN_ITEMS = 6;
 const SHOWN_CHARACTERS = 100;
 
-type MetadataValue = FileReport['metadata'] extends Map<string, infer V> ? V : never;
-
 export const show: Command = command({
   name: 'cria show',
   positionals: ['MODEL'],
   summary: 'Print what a model file holds and the memory that it needs',
-  options: { json: flag('print one JSON object'), tokenizer: modelOptions.tokenizer },
-  run: async ({ json, ...options }, [path]) => {
-    const report = await inspect(path!, options);
-    await write(json ? jsonLine(reportObject(report)) : reportText(report));
+  options: {
+    json: flag('print one JSON object'),
+    context: modelOptions.context,
+    tokenizer: modelOptions.tokenizer,
+  },
+  run: async ({ json, context, tokenizer }, [path]) => {
+    const report = await inspect(path!, context === undefined ? {} : { contextLength: context });
+    const vocabulary = tokenizer === undefined ? undefined : await openTokenizer(tokenizer);
+    const { size, bos, eos } = vocabulary ?? {};
+    if (json) {
+      await write(
+        jsonLine({ ...reportObject(report), ...(vocabulary && { tokenizer: { size, bos, eos } }) }),
+      );
+    } else {
+      await write(reportText(report));
+      if (vocabulary) await write(`\nTokenizer with ${size} pieces, BOS ${bos}, EOS ${eos}\n`);
+    }
   },
 });
 
@@ -64,8 +75,8 @@ function tensorTable(rows: string[][]): string {
 
 function memoryText({ runnable }: FileReport): string {
   if ('error' in runnable) return `Cannot be run: ${oneLine(runnable.error.message)}\n`;
-  const { config, memory } = runnable;
-  return `Memory at a context of ${config.contextLength} tokens\n${table(
+  const { memory } = runnable;
+  return `Memory at a context of ${memory.cache / memory.cachePerToken} tokens\n${table(
     [
       ['weights', bytes(memory.weights)],
       ['kv cache', bytes(memory.cache), `${bytes(memory.cachePerToken)} a token`],
