@@ -22,17 +22,21 @@ export interface GgufTensorData {
   data: Uint8Array | (() => Uint8Array);
 }
 
-const SIZE: Record<Numeric, number> = {
-  u8: 1,
-  i8: 1,
-  u16: 2,
-  i16: 2,
-  u32: 4,
-  i32: 4,
-  f32: 4,
-  u64: 8,
-  i64: 8,
-  f64: 8,
+/** Bytes of a number, and how it is put there. */
+const NUMBERS: Record<
+  Numeric,
+  [bytes: number, set: (view: DataView, at: number, x: number | bigint) => void]
+> = {
+  u8: [1, (view, at, x) => view.setUint8(at, Number(x))],
+  i8: [1, (view, at, x) => view.setInt8(at, Number(x))],
+  u16: [2, (view, at, x) => view.setUint16(at, Number(x), true)],
+  i16: [2, (view, at, x) => view.setInt16(at, Number(x), true)],
+  u32: [4, (view, at, x) => view.setUint32(at, Number(x), true)],
+  i32: [4, (view, at, x) => view.setInt32(at, Number(x), true)],
+  f32: [4, (view, at, x) => view.setFloat32(at, Number(x), true)],
+  u64: [8, (view, at, x) => view.setBigUint64(at, BigInt(x), true)],
+  i64: [8, (view, at, x) => view.setBigInt64(at, BigInt(x), true)],
+  f64: [8, (view, at, x) => view.setFloat64(at, Number(x), true)],
 };
 
 /** Bytes that grow; numbers are little-endian. */
@@ -54,18 +58,9 @@ class Writer {
   }
 
   number(type: Numeric, value: number | bigint): void {
-    const at = this.#grow(SIZE[type]); // may replace the view
-    const view = this.#view;
-    if (type === 'u8') view.setUint8(at, Number(value));
-    else if (type === 'i8') view.setInt8(at, Number(value));
-    else if (type === 'u16') view.setUint16(at, Number(value), true);
-    else if (type === 'i16') view.setInt16(at, Number(value), true);
-    else if (type === 'u32') view.setUint32(at, Number(value), true);
-    else if (type === 'i32') view.setInt32(at, Number(value), true);
-    else if (type === 'f32') view.setFloat32(at, Number(value), true);
-    else if (type === 'f64') view.setFloat64(at, Number(value), true);
-    else if (type === 'u64') view.setBigUint64(at, BigInt(value), true);
-    else view.setBigInt64(at, BigInt(value), true);
+    const [bytes, set] = NUMBERS[type];
+    const at = this.#grow(bytes); // may replace the view
+    set(this.#view, at, value);
   }
 
   string(text: string): void {

@@ -1,7 +1,8 @@
 import { FileError, quote } from './errors.ts';
 import { GGML_TYPES, GgufType } from './ggml-types.ts';
 import { NeedBytes, Reader } from './gguf-reader.ts';
-import type { Metadata, MetadataArray, MetadataValue } from './model-file.ts';
+import { type ArrayBudget, describe, readValue } from './gguf-values.ts';
+import type { Metadata } from './model-file.ts';
 
 /** A tensor as a GGUF file describes it, checked against the file's length. */
 export interface GgufTensor {
@@ -33,8 +34,7 @@ export interface GgufHeader {
 // entries can cost.
 const MAX_KEYS = 65536;
 const MAX_TENSORS = 65536;
-const MAX_NESTED_ARRAYS = 65536;
-const MAX_ARRAY_DEPTH = 4;
+const MAX_ARRAYS = 65536;
 const MAX_KEY_BYTES = 65535;
 const MAX_NAME_BYTES = 64;
 const DEFAULT_ALIGNMENT = 32;
@@ -78,11 +78,11 @@ function readHeader(r: Reader): GgufHeader {
 
   const metadata: Metadata = new Map();
   const valueTypes = new Map<string, number>();
-  const nested = { arrays: 0 };
+  const arrays: ArrayBudget = { left: MAX_ARRAYS };
   for (let i = 0; i < keyCount; i++) {
     const key = readKey(r, i, metadata);
     const type = r.u32();
-    metadata.set(key, readValue(r, type, 0, nested));
+    metadata.set(key, readValue(r, type, arrays));
     valueTypes.set(key, type);
   }
   const alignment = checkedAlignment(r, metadata, valueTypes);
@@ -140,96 +140,6 @@ function readKey(r: Reader, index: number, metadata: Metadata): string {
   return key;
 }
 
-function readValue(r: Reader, type: number, depth: number, nested: { arrays: number }): MetadataValue {
-  switch (type) {
-    case GgufType.u8:
-      return r.u8();
-    case GgufType.i8:
-      return r.i8();
-    case GgufType.u16:
-      return r.u16();
-    case GgufType.i16:
-      return r.i16();
-    case GgufType.u32:
-      return r.u32();
-    case GgufType.i32:
-      return r.i32();
-    case GgufType.f32:
-      return r.f32();
-    case GgufType.bool:
-      return r.bool();
-    case GgufType.string:
-      return r.string();
-    case GgufType.array:
-      return readArray(r, depth + 1, nested);
-    case GgufType.u64:
-      return r.u64();
-    case GgufType.i64:
-      return r.i64();
-    case GgufType.f64:
-      return r.f64();
-    default:
-      throw r.error('bad-value-type', 'a value type from 0 to 12', `${type}`, DAMAGED);
-  }
-}
-
-/** Copies `count` numbers into memory of their own, which is aligned as the file's bytes need not be. */
-const NUMERIC: Record<number, { bytes: number; from: (buffer: ArrayBuffer) => MetadataArray }> = {
-  [GgufType.u8]: { bytes: 1, from: b => new Uint8Array(b) },
-  [GgufType.i8]: { bytes: 1, from: b => new Int8Array(b) },
-  [GgufType.u16]: { bytes: 2, from: b => new Uint16Array(b) },
-  [GgufType.i16]: { bytes: 2, from: b => new Int16Array(b) },
-  [GgufType.u32]: { bytes: 4, from: b => new Uint32Array(b) },
-  [GgufType.i32]: { bytes: 4, from: b => new Int32Array(b) },
-  [GgufType.f32]: { bytes: 4, from: b => new Float32Array(b) },
-  [GgufType.u64]: { bytes: 8, from: b => new BigUint64Array(b) },
-  [GgufType.i64]: { bytes: 8, from: b => new BigInt64Array(b) },
-  [GgufType.f64]: { bytes: 8, from: b => new Float64Array(b) },
-};
-
-function readArray(r: Reader, depth: number, nested: { arrays: number }): MetadataArray {
-  if (depth > MAX_ARRAY_DEPTH) {
-    throw r.error('bad-value', `arrays nested at most ${MAX_ARRAY_DEPTH} deep`, 'a deeper one', DAMAGED);
-  }
-  if (++nested.arrays > MAX_NESTED_ARRAYS) {
-    throw r.error('bad-count', `at most ${MAX_NESTED_ARRAYS} arrays`, 'more', DAMAGED);
-  }
-  const type = r.u32();
-  const numeric = NUMERIC[type];
-  if (numeric !== undefined) {
-    const bytes = r.count('items', numeric.bytes) * numeric.bytes;
-    r.need(bytes);
-    r.pos += bytes;
-    return numeric.from(new Uint8Array(r.bytes.subarray(r.pos - bytes, r.pos)).buffer);
-  }
-  if (type === GgufType.string) {
-    const count = readCount(r, 8);
-    const strings: string[] = [];
-    for (let i = 0; i < count; i++) strings.push(r.string());
-    return strings;
-  }
-  if (type === GgufType.bool) {
-    const count = readCount(r, 1);
-    const flags: boolean[] = [];
-    for (let i = 0; i < count; i++) flags.push(r.bool());
-    return flags;
-  }
-  if (type === GgufType.array) {
-    const count = readCount(r, 4 + 8);
-    const arrays: MetadataArray[] = [];
-    for (let i = 0; i < count; i++) arrays.push(readArray(r, depth + 1, nested));
-    return arrays;
-  }
-  throw r.error('bad-value-type', 'items of a type from 0 to 12', `${type}`, DAMAGED);
-}
-
-/** The number of items, for which at least the minimal bytes are known to follow. */
-function readCount(r: Reader, itemBytes: number): number {
-  const count = r.count('items', itemBytes);
-  r.need(count * itemBytes);
-  return count;
-}
-
 function checkedAlignment(r: Reader, metadata: Metadata, valueTypes: Map<string, number>): number {
   const value = metadata.get('general.alignment');
   if (value === undefined) return DEFAULT_ALIGNMENT;
@@ -239,14 +149,6 @@ function checkedAlignment(r: Reader, metadata: Metadata, valueTypes: Map<string,
     throw r.error('bad-alignment', 'a power of two from 8 to 65536, stored as u32', describe(value), DAMAGED);
   }
   return value;
-}
-
-/** A metadata value in a few words, for messages. */
-export function describe(value: MetadataValue | undefined): string {
-  if (value === undefined) return 'nothing';
-  if (typeof value === 'string') return quote(value);
-  if (typeof value === 'object') return `an array of ${value.length}`;
-  return String(value);
 }
 
 /** The tensor's `offset` is still relative to the data's beginning, which is known only after the last entry. */

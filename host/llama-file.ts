@@ -1,7 +1,8 @@
 import type { DType } from './dtype.ts';
 import { type ErrorCode, FileError, quote } from './errors.ts';
 import { GgufType } from './ggml-types.ts';
-import { describe, type GgufHeader, type GgufTensor } from './gguf.ts';
+import type { GgufHeader, GgufTensor } from './gguf.ts';
+import { describe } from './gguf-values.ts';
 import { checkConfig, llamaShapes, type TensorShape } from './llama-shape.ts';
 import type { LlamaConfig, ModelFile, StoredTensor } from './model-file.ts';
 import { vocabularyFromMetadata } from './vocabulary.ts';

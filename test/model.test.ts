@@ -1,0 +1,116 @@
+// Whole models without any file from outside: the same bits however a sequence is cut up and whatever stands beside
+// it, and the reference's logits within the error of f32.
+
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Backend } from '../host/backend.ts';
+import { Reference } from '../host/reference.ts';
+import { BACKENDS } from './support/backends.ts';
+import { type Feed, runTogether, tinyLlama } from './support/models.ts';
+import { hashOf, nmse } from './support/numbers.ts';
+import { type TinyModelOptions, uniform } from './support/tiny-model.ts';
+
+/**
+ * sha256 of the logits of 60 ids on a tiny model, by options: the promise that every runtime and CPU gives the same
+ * bits, written down. A kernel that changes them needs a reason, and says so in the changelog.
+ */
+const GOLDEN: { options: TinyModelOptions; hash: string }[] = [
+  { options: { dtype: 'F32' }, hash: 'ccc5b1c437043573687469459ba08be27bd92f8f0a31fe305c43391c305b347b' },
+  {
+    options: { dtype: 'F16', tied: true },
+    hash: '22594bd8bd2433455e094f100c1b557571e93c700d7c5644e1ee5d8fd950a301',
+  },
+  {
+    options: { dtype: 'BF16', ropeTheta: 1e6 },
+    hash: '53738e1495058d35fd6456397b4748a0e06552efc622734e212dc77466b075df',
+  },
+  {
+    options: { dtype: 'Q8_0', ropeScale: 2 },
+    hash: '7f0feb76a4de27962a85fbced9c056358d8a8aa669a1d2c24854d11065c618a1',
+  },
+  {
+    options: { dtype: 'Q4_0', ropeFactors: [1, 2, 3, 4, 5, 6, 7, 8] },
+    hash: 'f37c7f062c7d8b194eb20d6bf52daa7340c7d596e84fb035603d8fad8f0b295b',
+  },
+];
+
+function sequence(seed: number, length: number): number[] {
+  const random = uniform(seed);
+  return [1, ...Array.from({ length: length - 1 }, () => 3 + Math.floor((random() + 1) * 140))];
+}
+
+function modelSuite(name: string, make: () => Promise<Backend>): void {
+  const test = suite(`models on ${name}`);
+  const ids = sequence(5, 60);
+
+  for (const { options, hash } of GOLDEN) {
+    const label = `${options.dtype}${options.tied ? ' tied' : ''}`;
+    const whole = async (backend: Backend) => {
+      const [logits] = await runTogether(await tinyLlama(backend, options), [{ ids, slot: 0, chunk: 60 }]);
+      return logits!;
+    };
+
+    test(`${label}: within f32 error of the reference`, async () => {
+      const expected = await whole(new Reference({ roundActivations: true }));
+      const error = nmse(await whole(await make()), expected);
+      assert.ok(error < 1e-10, `NMSE ${error}`);
+    });
+
+    test(`${label}: golden bits`, async () => {
+      assert.is(hashOf(await whole(await make())), hash);
+    });
+
+    test(`${label}: the same bits in any chunks`, async () => {
+      const expected = await whole(await make());
+      for (const chunk of [1, 2, 7, 31, 32, 33]) {
+        const [actual] = await runTogether(await tinyLlama(await make(), options), [{ ids, slot: 0, chunk }]);
+        assert.is(hashOf(actual!), hashOf(expected), `chunks of ${chunk}`);
+      }
+    });
+
+    test(`${label}: the same bits alone and in a batch`, async () => {
+      const feeds: Feed[] = [1, 3, 5, 2, 9].map((chunk, i) => ({
+        ids: sequence(i, 20 + 9 * i),
+        slot: 4 - i,
+        chunk,
+      }));
+      const together = await runTogether(await tinyLlama(await make(), options, { slots: 5 }), feeds);
+      for (const [i, feed] of feeds.entries()) {
+        const [alone] = await runTogether(await tinyLlama(await make(), options), [{ ...feed, slot: 0 }]);
+        assert.is(hashOf(together[i]!), hashOf(alone!), `sequence ${i}`);
+      }
+    });
+  }
+
+  test('an earlier sequence in the slot leaves no trace', async () => {
+    const llama = await tinyLlama(await make());
+    await runTogether(llama, [{ ids: sequence(8, 64), slot: 0, chunk: 64 }]);
+    const [again] = await runTogether(llama, [{ ids, slot: 0, chunk: 60 }]);
+    const [fresh] = await runTogether(await tinyLlama(await make()), [{ ids, slot: 0, chunk: 60 }]);
+    assert.is(hashOf(again!), hashOf(fresh!));
+  });
+
+  test('a batch that does not fit is refused before anything runs', async () => {
+    const llama = await tinyLlama(await make());
+    const bad = [
+      { tokens: [], slots: [], positions: [] },
+      { tokens: [1, 2], slots: [0], positions: [0, 1] },
+      { tokens: [-1], slots: [0], positions: [0] },
+      { tokens: [llama.config.vocabSize], slots: [0], positions: [0] },
+      { tokens: [1.5], slots: [0], positions: [0] },
+      { tokens: [1], slots: [1], positions: [0] },
+      { tokens: [1], slots: [0], positions: [llama.limits.contextLength] },
+    ];
+    for (const batch of bad) {
+      assert.throws(
+        () => llama.forward(batch),
+        (error: Error) => error.name === 'OptionError',
+        JSON.stringify(batch),
+      );
+    }
+  });
+
+  test.run();
+}
+
+for (const [name, make] of Object.entries(BACKENDS)) modelSuite(name, make);

@@ -1,0 +1,297 @@
+// Every op of a backend against the reference, on shapes where vector code goes wrong: 0, 1, a lane more or less,
+// odd rows. One table has the error bound of each op and format.
+
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Backend, Buf, Tensor } from '../host/backend.ts';
+import { BLOCK, type DType, rowBytes } from '../host/dtype.ts';
+import { Reference } from '../host/reference.ts';
+import { BACKENDS } from './support/backends.ts';
+import { nmse } from './support/numbers.ts';
+import { encode } from './support/stored.ts';
+import { uniform } from './support/tiny-model.ts';
+
+/** Largest normalised mean squared error. f32 sums of a few hundred terms stay far below 1e-12. */
+const BOUND: Record<string, number> = {
+  'embedding f32': 0,
+  'embedding f16': 0,
+  'embedding bf16': 0,
+  'embedding q8_0': 1e-14,
+  'embedding q4_0': 1e-14,
+  'embedding q8_f32': 1e-14,
+  rmsnorm: 1e-12,
+  'matmul f32': 1e-12,
+  'matmul f16': 1e-12,
+  'matmul bf16': 1e-12,
+  'matmul q8_0': 1e-10,
+  'matmul q4_0': 1e-10,
+  'matmul q8_f32': 1e-10,
+  ropeTable: 1e-13,
+  rope: 1e-12,
+  append: 0,
+  attention: 1e-11,
+  swiglu: 1e-12,
+  add: 1e-14,
+  takeRows: 0,
+  crossEntropy: 1e-12,
+  topLogprobs: 1e-12,
+  addBias: 1e-14,
+  penalize: 1e-12,
+};
+
+const DTYPES: DType[] = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q8_f32'];
+const SIZES = [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33, 64, 65];
+
+type Run = (backend: Backend, input: Inputs) => Promise<ArrayLike<number>>;
+
+/** The same seeded inputs for every backend. */
+class Inputs {
+  readonly #random: () => number;
+
+  constructor(seed: number) {
+    this.#random = uniform(seed);
+  }
+
+  /** `scale` · uniform in [−1, 1), as f32 */
+  values(count: number, scale = 1): Float32Array {
+    return Float32Array.from({ length: count }, () => scale * this.#random());
+  }
+
+  integers(count: number, below: number): number[] {
+    return Array.from({ length: count }, () => Math.floor((this.#random() + 1) * 0.5 * below));
+  }
+
+  f32(backend: Backend, count: number, scale = 1): Buf {
+    const buf = backend.allocF32(count);
+    backend.writeF32(buf, this.values(count, scale));
+    return buf;
+  }
+
+  i32(backend: Backend, values: number[]): Buf {
+    const buf = backend.allocI32(values.length);
+    backend.writeI32(buf, values);
+    return buf;
+  }
+
+  async tensor(backend: Backend, dtype: DType, rows: number, cols: number): Promise<Tensor> {
+    const tensor = backend.allocTensor(dtype, rows, cols);
+    const stored = encode(this.values(rows * cols), dtype);
+    await backend.fill(tensor, 0, rows * rowBytes(dtype, cols), async view => view.set(stored));
+    return tensor;
+  }
+}
+
+/** Runs `run` on the backend and on the reference, and holds the difference to the op's bound. */
+async function compare(
+  make: () => Promise<Backend>,
+  op: string,
+  shape: string,
+  run: Run,
+  seed = 1,
+): Promise<void> {
+  const backend = await make();
+  const actual = await run(backend, new Inputs(seed));
+  const expected = await run(new Reference({ roundActivations: true }), new Inputs(seed));
+  const error = nmse(actual, expected);
+  assert.ok(error <= BOUND[op]!, `${op} ${shape}: NMSE ${error} over ${BOUND[op]}`);
+  backend.dispose();
+}
+
+const colsOf = (dtype: DType): number[] => (BLOCK[dtype].values === 1 ? SIZES : [32, 64, 96, 160]);
+
+function opsSuite(name: string, make: () => Promise<Backend>): void {
+  const test = suite(`ops of ${name}`);
+
+  for (const dtype of DTYPES) {
+    test(`embedding ${dtype}`, async () => {
+      for (const cols of colsOf(dtype)) {
+        for (const n of [0, 1, 3]) {
+          await compare(make, `embedding ${dtype}`, `${n}x${cols}`, async (b, input) => {
+            const table = await input.tensor(b, dtype, 7, cols);
+            const out = b.allocF32(n * cols);
+            b.embedding(out, input.i32(b, input.integers(n, 7)), table, n);
+            return b.readF32(out, n * cols);
+          });
+        }
+      }
+    });
+
+    test(`matmul ${dtype}`, async () => {
+      for (const cols of colsOf(dtype)) {
+        for (const rows of [1, 2, 3, 4, 5, 8, 13]) {
+          for (const n of [0, 1, 2, 3, 4, 5, 9]) {
+            await compare(make, `matmul ${dtype}`, `${n}x${cols} · ${rows}`, async (b, input) => {
+              const w = await input.tensor(b, dtype, rows, cols);
+              const x = input.f32(b, n * cols, 3);
+              const out = b.allocF32(n * rows);
+              b.matmul(out, x, w, n);
+              return b.readF32(out, n * rows);
+            });
+          }
+        }
+      }
+    });
+  }
+
+  test('matmul of zeros, and of the most negative int8', async () => {
+    for (const dtype of ['q8_0', 'q4_0', 'q8_f32'] as const) {
+      await compare(make, `matmul ${dtype}`, 'extremes', async (b, input) => {
+        const w = b.allocTensor(dtype, 2, 64);
+        const bytes = BLOCK[dtype].bytes;
+        await b.fill(w, 0, 4 * bytes, async view => {
+          const one = dtype === 'q8_f32' ? [0, 0, 128, 63] : [0, 60]; // 1 as f32, as f16
+          for (let at = 0; at < view.length; at += bytes) {
+            view.fill(dtype === 'q4_0' ? 0 : 0x80, at, at + bytes);
+            view.set(one, at);
+          }
+        });
+        const x = b.allocF32(3 * 64);
+        const values = input.values(64, 5);
+        b.writeF32(x, [...new Array(64).fill(0), ...new Array(64).fill(-2.5), ...values]);
+        const out = b.allocF32(6);
+        b.matmul(out, x, w, 3);
+        return b.readF32(out, 6);
+      });
+    }
+  });
+
+  test('rmsnorm', async () => {
+    for (const dim of SIZES) {
+      for (const n of [0, 1, 3]) {
+        await compare(make, 'rmsnorm', `${n}x${dim}`, async (b, input) => {
+          const weight = await input.tensor(b, 'f32', 1, dim);
+          const x = input.f32(b, n * dim, 10);
+          b.rmsnorm(x, x, weight, n, dim, 1e-5);
+          return b.readF32(x, n * dim);
+        });
+      }
+    }
+  });
+
+  test('ropeTable', async () => {
+    for (const headDim of [2, 4, 6, 64, 128]) {
+      for (const withFactors of [false, true]) {
+        await compare(make, 'ropeTable', `${headDim}`, async (b, input) => {
+          const factors = withFactors ? await input.tensor(b, 'f32', 1, headDim / 2) : undefined;
+          const table = b.allocF32(4096 * headDim);
+          b.ropeTable(table, factors, 4096, headDim, withFactors ? 1e6 : 1e4, withFactors ? 4 : 1);
+          return b.readF32(table, 4096 * headDim);
+        });
+      }
+    }
+  });
+
+  test('rope', async () => {
+    for (const headDim of [2, 4, 6, 8, 10, 64]) {
+      for (const [n, heads] of [
+        [0, 1],
+        [1, 1],
+        [3, 5],
+      ] as const) {
+        await compare(make, 'rope', `${n}x${heads}x${headDim}`, async (b, input) => {
+          const table = b.allocF32(50 * headDim);
+          b.ropeTable(table, undefined, 50, headDim, 1e4, 1);
+          const x = input.f32(b, n * heads * headDim);
+          b.rope(x, input.i32(b, input.integers(n, 50)), table, n, heads, headDim);
+          return b.readF32(x, n * heads * headDim);
+        });
+      }
+    }
+  });
+
+  test('append', async () => {
+    await compare(make, 'append', '5 tokens in 3 slots', async (b, input) => {
+      const cache = b.allocF32(3 * 2 * 9 * 6);
+      b.writeF32(cache, new Float32Array(3 * 2 * 9 * 6));
+      const x = input.f32(b, 5 * 2 * 6);
+      b.append(cache, x, input.i32(b, [0, 0, 2, 1, 2]), input.i32(b, [0, 8, 3, 4, 5]), 5, 2, 6, 9);
+      return b.readF32(cache, 3 * 2 * 9 * 6);
+    });
+  });
+
+  test('attention', async () => {
+    const shapes = [
+      { heads: 1, kvHeads: 1, headDim: 2 },
+      { heads: 4, kvHeads: 2, headDim: 6 },
+      { heads: 6, kvHeads: 1, headDim: 17 },
+      { heads: 8, kvHeads: 8, headDim: 64 },
+      { heads: 2, kvHeads: 1, headDim: 128 },
+    ];
+    for (const { heads, kvHeads, headDim } of shapes) {
+      for (const position of [0, 1, 2, 3, 4, 30, 31, 32, 33, 63, 64, 99]) {
+        const shape = `${heads}/${kvHeads}x${headDim} at ${position}`;
+        await compare(make, 'attention', shape, async (b, input) => {
+          const size = 2 * kvHeads * 100 * headDim;
+          const k = input.f32(b, size, 2);
+          const v = input.f32(b, size);
+          const q = input.f32(b, 3 * heads * headDim, 4);
+          const out = b.allocF32(3 * heads * headDim);
+          const slots = input.i32(b, [1, 0, 1]);
+          const positions = input.i32(b, [position, 99 - position, Math.max(0, position - 1)]);
+          b.attention(out, q, k, v, slots, positions, 3, heads, kvHeads, headDim, 100);
+          return b.readF32(out, 3 * heads * headDim);
+        });
+      }
+    }
+  });
+
+  test('swiglu and add', async () => {
+    for (const count of [0, ...SIZES]) {
+      await compare(make, 'swiglu', `${count}`, async (b, input) => {
+        const gate = input.f32(b, count, 90);
+        b.swiglu(gate, gate, input.f32(b, count), count);
+        return b.readF32(gate, count);
+      });
+      await compare(make, 'add', `${count}`, async (b, input) => {
+        const a = input.f32(b, count);
+        b.add(a, a, input.f32(b, count), count);
+        return b.readF32(a, count);
+      });
+    }
+  });
+
+  test('takeRows', async () => {
+    await compare(make, 'takeRows', '3 of 5', async (b, input) => {
+      const out = b.allocF32(3 * 7);
+      b.takeRows(out, input.f32(b, 5 * 7), input.i32(b, [4, 0, 4]), 3, 7);
+      return b.readF32(out, 3 * 7);
+    });
+  });
+
+  test('crossEntropy and topLogprobs', async () => {
+    for (const vocab of [1, 2, 3, 4, 5, 31, 32, 33, 1000]) {
+      await compare(make, 'crossEntropy', `${vocab}`, async (b, input) => {
+        const loss = b.allocF32(3);
+        b.crossEntropy(loss, input.f32(b, 3 * vocab, 30), input.i32(b, input.integers(3, vocab)), 3, vocab);
+        return b.readF32(loss, 3);
+      });
+      for (const k of [1, 2, 5, 32].filter(k => k <= vocab)) {
+        await compare(make, 'topLogprobs', `${k} of ${vocab}`, async (b, input) => {
+          const ids = b.allocI32(k);
+          const logprobs = b.allocF32(k);
+          const logits = b.allocF32(vocab);
+          // many equal ones: the lower id must come first
+          b.writeF32(logits, input.integers(vocab, 6));
+          b.topLogprobs(ids, logprobs, logits, vocab, k);
+          return [...(await b.readI32(ids, k)), ...(await b.readF32(logprobs, k))];
+        });
+      }
+    }
+  });
+
+  test('addBias and penalize', async () => {
+    for (const op of ['addBias', 'penalize']) {
+      await compare(make, op, '4 of 9', async (b, input) => {
+        const logits = input.f32(b, 9, 5);
+        const ids = input.i32(b, [8, 0, 3, 5]);
+        if (op === 'addBias') b.addBias(logits, ids, input.f32(b, 4), 4);
+        else b.penalize(logits, ids, input.i32(b, [1, 2, 3, 4]), 4, 1.3, 0.1, 0.2);
+        return b.readF32(logits, 9);
+      });
+    }
+  });
+
+  test.run();
+}
+
+for (const [name, make] of Object.entries(BACKENDS)) opsSuite(name, make);
