@@ -4,8 +4,8 @@ import type { Reader } from './gguf-reader.ts';
 import type { MetadataArray, MetadataValue } from './model-file.ts';
 
 /**
- * How many more arrays a file may have. An empty array takes 12 bytes in the file and many times that in memory, so
- * arrays of arrays are the one thing whose cost the length of the file does not bound well.
+ * What a file may still spend on lists that take many times more memory than bytes in the file: a boolean (8 bytes for
+ * 1) costs 1, an array (up to 200 bytes for 12) costs 16. Real files have a dozen arrays.
  */
 export interface ArrayBudget {
   left: number;
@@ -78,7 +78,7 @@ function readArray(r: Reader, depth: number, arrays: ArrayBudget): MetadataArray
   if (depth > MAX_DEPTH) {
     throw r.error('bad-value', `arrays nested at most ${MAX_DEPTH} deep`, 'a deeper one', DAMAGED);
   }
-  if (arrays.left-- === 0) throw r.error('bad-count', 'fewer arrays', 'one too many', DAMAGED);
+  spend(r, arrays, 16);
   const type = r.u32();
   const numeric = NUMERIC[type];
   if (numeric !== undefined) {
@@ -95,6 +95,7 @@ function readArray(r: Reader, depth: number, arrays: ArrayBudget): MetadataArray
   }
   if (type === GgufType.bool) {
     const count = readCount(r, 1);
+    spend(r, arrays, count);
     const flags: boolean[] = [];
     for (let i = 0; i < count; i++) flags.push(r.bool());
     return flags;
@@ -106,6 +107,11 @@ function readArray(r: Reader, depth: number, arrays: ArrayBudget): MetadataArray
     return items;
   }
   throw r.error('bad-value-type', 'items of a type from 0 to 12', `${type}`, DAMAGED);
+}
+
+function spend(r: Reader, arrays: ArrayBudget, cost: number): void {
+  arrays.left -= cost;
+  if (arrays.left < 0) throw r.error('bad-count', 'fewer arrays and booleans', 'one too many', DAMAGED);
 }
 
 /** The number of items, for which at least the minimal bytes are known to follow. */

@@ -39,35 +39,21 @@ const NUMBERS: Record<
   f64: [8, (view, at, x) => view.setFloat64(at, Number(x), true)],
 };
 
-/** Bytes that grow; numbers are little-endian. */
+/** Collects pieces of bytes; numbers are little-endian. */
 class Writer {
-  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(4096);
-  #view: DataView = new DataView(this.#bytes.buffer);
-  #length = 0;
-
-  #grow(count: number): number {
-    const at = this.#length;
-    this.#length += count;
-    if (this.#length > this.#bytes.length) {
-      const bytes = new Uint8Array(2 * this.#length);
-      bytes.set(this.#bytes);
-      this.#bytes = bytes;
-      this.#view = new DataView(bytes.buffer);
-    }
-    return at;
-  }
+  readonly #pieces: Uint8Array[] = [];
 
   number(type: Numeric, value: number | bigint): void {
-    const [bytes, set] = NUMBERS[type];
-    const at = this.#grow(bytes); // may replace the view
-    set(this.#view, at, value);
+    const [length, set] = NUMBERS[type];
+    const piece = new Uint8Array(length);
+    set(new DataView(piece.buffer), 0, value);
+    this.#pieces.push(piece);
   }
 
   string(text: string): void {
     const bytes = new TextEncoder().encode(text);
     this.number('u64', bytes.length);
-    const at = this.#grow(bytes.length);
-    this.#bytes.set(bytes, at);
+    this.#pieces.push(bytes);
   }
 
   value(entry: GgufValue): void {
@@ -86,14 +72,19 @@ class Writer {
     }
   }
 
-  /** Zeros up to the next multiple of `alignment`. */
-  pad(alignment: number): void {
-    this.#grow((alignment - (this.#length % alignment)) % alignment);
-  }
-
   done(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    return concat(this.#pieces);
   }
+}
+
+function concat(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
 }
 
 function tensorBytes({ name, dims, ggmlType }: GgufTensorData): number {
@@ -126,7 +117,7 @@ export function* ggufChunks(
     header.string(key);
     header.value(value);
   }
-  const padded = (bytes: number): number => Math.ceil(bytes / alignment) * alignment;
+  const gap = (bytes: number): number => (alignment - (bytes % alignment)) % alignment;
   let offset = 0;
   for (const tensor of tensors) {
     header.string(tensor.name);
@@ -134,10 +125,12 @@ export function* ggufChunks(
     for (const dim of tensor.dims) header.number('u64', dim);
     header.number('u32', tensor.ggmlType);
     header.number('u64', offset);
-    offset += padded(tensorBytes(tensor));
+    const bytes = tensorBytes(tensor);
+    offset += bytes + gap(bytes);
   }
-  header.pad(alignment);
-  yield header.done();
+  const start = header.done();
+  yield start;
+  yield new Uint8Array(gap(start.length));
 
   for (const tensor of tensors) {
     const data = typeof tensor.data === 'function' ? tensor.data() : tensor.data;
@@ -146,7 +139,7 @@ export function* ggufChunks(
       throw new RangeError(`${tensor.name}: expected ${expected} bytes of data, got ${data.length}`);
     }
     yield data;
-    if (padded(expected) > expected) yield new Uint8Array(padded(expected) - expected);
+    yield new Uint8Array(gap(expected));
   }
 }
 
@@ -156,12 +149,5 @@ export function writeGguf(
   tensors: readonly GgufTensorData[],
   alignment = 32,
 ): Uint8Array {
-  const chunks = [...ggufChunks(metadata, tensors, alignment)];
-  const file = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    file.set(chunk, at);
-    at += chunk.length;
-  }
-  return file;
+  return concat([...ggufChunks(metadata, tensors, alignment)]);
 }

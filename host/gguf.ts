@@ -34,7 +34,7 @@ export interface GgufHeader {
 // entries can cost.
 const MAX_KEYS = 65536;
 const MAX_TENSORS = 65536;
-const MAX_ARRAYS = 65536;
+const ARRAY_BUDGET = 2 ** 20;
 const MAX_KEY_BYTES = 65535;
 const MAX_NAME_BYTES = 64;
 const DEFAULT_ALIGNMENT = 32;
@@ -78,7 +78,7 @@ function readHeader(r: Reader): GgufHeader {
 
   const metadata: Metadata = new Map();
   const valueTypes = new Map<string, number>();
-  const arrays: ArrayBudget = { left: MAX_ARRAYS };
+  const arrays: ArrayBudget = { left: ARRAY_BUDGET };
   for (let i = 0; i < keyCount; i++) {
     const key = readKey(r, i, metadata);
     const type = r.u32();

@@ -29,7 +29,8 @@ export function configProblem(config: LlamaConfig): Problem | undefined {
     }
   }
   const { dim, nHeads, nKvHeads, headDim } = config;
-  if (dim % nHeads !== 0 || headDim !== dim / nHeads || headDim % 2 !== 0) {
+  // A fraction is not even either.
+  if (headDim !== dim / nHeads || headDim % 2 !== 0) {
     return { field: 'nHeads', expected: `heads of an even size that make up ${dim}`, got: `${nHeads} heads` };
   }
   if (nHeads % nKvHeads !== 0) {

@@ -117,6 +117,11 @@ const CONTAINER: Case[] = [
   ['arrays nested 5 deep', oneKey(T.arr, nestedArrays(5)), 'bad-value'],
   ['arrays nested 3,000 deep', oneKey(T.arr, cat(...Array(3000).fill(cat(u32(T.arr), u64(1))))), 'bad-value'],
   [
+    '2,000,000 booleans',
+    () => rawGguf({ keys: [key('a', T.arr, array(T.bool, 2e6, new Uint8Array(2e6)))] }),
+    'bad-count',
+  ],
+  [
     '100,000 empty arrays',
     () => rawGguf({ keys: [key('a', T.arr, array(T.arr, 1e5, manyEmpty(1e5)))] }),
     'bad-count',
@@ -158,6 +163,7 @@ const CONTAINER: Case[] = [
   ['dimensions whose product wraps to 0', oneTensor(info('t', [2 ** 32, 2 ** 32])), 'size-overflow'],
   ['four dimensions of 2^31', oneTensor(info('t', Array(4).fill(2 ** 31))), 'size-overflow'],
   ['bytes that wrap where elements do not', oneTensor(info('t', [2n ** 52n])), 'size-overflow'],
+  ['elements above 2^53 in fewer bytes', oneTensor(info('t', [2 ** 27, 3 * 2 ** 25], 2)), 'size-overflow'],
   ['a Q8_0 row of 31', oneTensor(info('t', [31], 8)), 'bad-dimensions'],
   ['a Q4_0 row of 48', oneTensor(info('t', [48, 2], 2)), 'bad-dimensions'],
   ['a Q4_K row of 32', oneTensor(info('t', [32, 8], 12)), 'bad-dimensions'],
@@ -296,6 +302,11 @@ const MODEL: Case[] = [
   ['transposed ffn_down', tensor('blk.0.ffn_down.weight', { dims: [16, 32] }), 'wrong-shape'],
   ['a flat matrix', tensor('blk.0.attn_q.weight', { dims: [256] }), 'wrong-shape'],
   ['a matrix of three dimensions', tensor('blk.0.attn_q.weight', { dims: [16, 8, 2] }), 'wrong-shape'],
+  [
+    'two matrices in one',
+    tensor('blk.0.attn_q.weight', { dims: [16, 16, 2], data: new Uint8Array(2048) }),
+    'wrong-shape',
+  ],
   ['a norm of two rows', tensor('blk.0.attn_norm.weight', { dims: [8, 2] }), 'wrong-shape'],
   [
     'output of another vocabulary',
@@ -393,6 +404,13 @@ test('the corpus is large enough, and its unchanged model opens', () => {
   open(whole());
 });
 
+test('a big-endian file is told how to become a little-endian one', () => {
+  for (const magic of ['GGUF', 'FUGG']) {
+    const error = errorOf(() => open(rawGguf({ magic, version: 0x03000000 })));
+    assert.match(error!.hint, 'gguf_convert_endian.py');
+  }
+});
+
 test('hostile text in a message is cut short and cannot break a line', () => {
   const name = `a\n\u001b[31m${'x'.repeat(1000)}`;
   const error = errorOf(() => open(rawGguf({ keys: twice(name) })));
@@ -416,6 +434,7 @@ test('at the limits, files are accepted', () => {
   accepts({ keys: [key('general.alignment', T.u32, u32(65536))] });
   accepts({ tensors: [info('n'.repeat(64), [1, 1, 1, 4])], data: 16 });
   accepts({ tensors: [info('a', [8]), info('b', [8], 0, 32)], data: 64 });
+  accepts({ tensors: [info('b', [8], 0, 32), info('a', [8])], data: 64 });
 });
 
 test.run();

@@ -6,6 +6,7 @@ import { type GgufHeader, parseGguf } from '../host/gguf.ts';
 import { type GgufValue, ggufChunks, writeGguf } from '../host/gguf-write.ts';
 import { modelFromGguf } from '../host/llama-file.ts';
 import type { ModelFile } from '../host/model-file.ts';
+import { vocabularyFromMetadata } from '../host/vocabulary.ts';
 import { quantize } from './support/quantize.ts';
 import { rawGguf } from './support/raw-gguf.ts';
 import { sharedFile, sharedTest } from './support/shared.ts';
@@ -314,6 +315,11 @@ sharedTest(test, 'vocabulary files of llama.cpp parse fast; models of other fami
       name,
     );
   }
+  const falcon = header(readShared('data/tokenizers/ggml-vocab-falcon.gguf'));
+  assert.throws(
+    () => vocabularyFromMetadata(falcon.metadata, 'falcon'),
+    (e: unknown) => e instanceof FileError && e.code === 'unsupported-tokenizer',
+  );
   const bytes = readShared('data/tokenizers/ggml-vocab-llama-spm.gguf');
   let best = Number.POSITIVE_INFINITY;
   for (let i = 0; i < 5; i++) {
