@@ -10,8 +10,8 @@ import { type GgufTensorData, type GgufValue, ggufChunks } from '../host/gguf-wr
 import { halfToNumber } from '../host/half.ts';
 import { cacheFolder } from './paths.ts';
 import { normalTable, randomBits, seedOf } from './random.ts';
-import * as synthetic from './synthetic.ts';
 import type { Shape, SyntheticTensor, WeightType } from './synthetic.ts';
+import * as synthetic from './synthetic.ts';
 
 const BLOCK = 32;
 const NORMAL = normalTable();
@@ -117,7 +117,12 @@ function toF16({ values, scaleOf, scales }: Draw): Uint8Array {
   return new Uint8Array(out.buffer);
 }
 
-const ENCODE: Record<WeightType, (drawn: Draw) => Uint8Array> = { F32: toF32, F16: toF16, Q8_0: toQ8, Q4_0: toQ4 };
+const ENCODE: Record<WeightType, (drawn: Draw) => Uint8Array> = {
+  F32: toF32,
+  F16: toF16,
+  Q8_0: toQ8,
+  Q4_0: toQ4,
+};
 
 function metadata(shape: Shape, type: WeightType): [string, GgufValue][] {
   const u32 = (value: number): GgufValue => ({ type: 'u32', value });
