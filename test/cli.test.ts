@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Completion, open, openTokenizer } from '../host/index.ts';
@@ -308,14 +308,27 @@ test('a slow reader gets all of a long output', async () => {
   assert.is(succeeded(await ended), await idsLine(text));
 });
 
-test('a reader that goes away ends the program quietly', async () => {
-  const { child, until, ended } = start(['run', LONG_MODEL, 'the', '--json', '--logit-bias', '2=-1000']);
+// Neither EOS nor BOS may end it: thousands of tokens, seconds of work.
+const NO_END = ['--logit-bias', '1=-1000', '--logit-bias', '2=-1000'];
+const ENDLESS = ['run', LONG_MODEL, 'the', '--json', '--verbose', ...NO_END];
+
+test('a reader that goes away ends the program quietly and early', async () => {
+  const { child, until, ended } = start(ENDLESS);
   await until('"id"');
   child.stdout!.destroy();
-  const { code, stdout, stderr } = await ended;
-  assert.is(stderr, '');
+  const { code, stderr } = await ended;
+  assert.is(stderr, '', 'with --verbose a text that came to its end is reported');
   assert.is(code, 0);
-  assert.not.match(stdout, '"done"');
+});
+
+test('output that cannot be written is a failure', async () => {
+  if (!existsSync('/dev/full')) return;
+  const full = openSync('/dev/full', 'w');
+  const { ended } = start(['tokenize', MODEL, 'the'], {}, undefined, full);
+  const { code, stderr } = await ended;
+  closeSync(full);
+  assert.is(code, 1);
+  assert.match(stderr, /^cria: .*no space left.*\n$/);
 });
 
 for (const [signal, expected] of [
@@ -323,7 +336,7 @@ for (const [signal, expected] of [
   ['SIGTERM', 143],
 ] as const) {
   test(`${signal} ends a running text with exit code ${expected}`, async () => {
-    const { child, until, ended } = start(['run', LONG_MODEL, 'the', '--json', '--logit-bias', '2=-1000']);
+    const { child, until, ended } = start(ENDLESS);
     await until('"id"');
     child.kill(signal);
     const { code, stdout, stderr } = await ended;

@@ -20,14 +20,22 @@ export interface Running {
 const MAIN = fileURLToPath(new URL('../../host/cli/main.js', import.meta.url));
 export const START: string = fileURLToPath(new URL('../../host/cli/start.js', import.meta.url));
 
-/** Starts the built command. Its stdin stays open. */
-export function start(args: string[], env: Record<string, string> = {}, script: string = MAIN): Running {
-  const child = spawn(process.execPath, [script, ...args], { env: { ...process.env, ...env } });
+/** Starts the built command. Its stdin stays open; `output` is a file for its stdout instead of a pipe. */
+export function start(
+  args: string[],
+  env: Record<string, string> = {},
+  script: string = MAIN,
+  output: number | 'pipe' = 'pipe',
+): Running {
+  const child = spawn(process.execPath, [script, ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['pipe', output, 'pipe'],
+  });
   let [stdout, stderr] = ['', ''];
-  child.stdout.setEncoding('utf8').on('data', text => {
+  child.stdout?.setEncoding('utf8').on('data', text => {
     stdout += text;
   });
-  child.stderr.setEncoding('utf8').on('data', text => {
+  child.stderr?.setEncoding('utf8').on('data', text => {
     stderr += text;
   });
   const ended = new Promise<Ended>((resolve, reject) => {
@@ -39,8 +47,8 @@ export function start(args: string[], env: Record<string, string> = {}, script: 
       const look = () => {
         if (stdout.includes(text) || stderr.includes(text)) resolve();
       };
-      child.stdout.on('data', look);
-      child.stderr.on('data', look);
+      child.stdout?.on('data', look);
+      child.stderr?.on('data', look);
       child.on('close', () => reject(new Error(`ended without ${JSON.stringify(text)}: ${stdout}${stderr}`)));
       look();
     });
