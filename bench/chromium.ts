@@ -68,7 +68,7 @@ async function serve(): Promise<{ server: Server; origin: string }> {
     response.setHeader('cache-control', 'no-store');
     const stat = statSync(path, { throwIfNoEntry: false });
     if (!stat?.isFile()) {
-      response.writeHead(404).end();
+      response.writeHead(url === '/favicon.ico' ? 204 : 404).end();
       return;
     }
     const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');

@@ -1,6 +1,7 @@
 // What this machine can do from inside WebAssembly, so that figures can be given as shares of it. As a program it
 // prints one JSON line; main.ts starts it once under each Node.
 
+import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
@@ -17,6 +18,8 @@ export interface Machine {
   cores: number;
   memoryBytes: number;
   node: string;
+  /** The processor's own integer dot products, as Linux names them: the relaxed dot needs `avx_vnni` to be one instruction. */
+  features: string[];
   /** Reading memory with 128-bit loads, GB/s. */
   read: Rate;
   /** `i32x4.dot_i16x8_s` and an add: what every WebAssembly SIMD can do with integers. 10⁹ multiply-adds/s. */
@@ -147,6 +150,12 @@ async function measure(wasm: Uint8Array<ArrayBuffer>, probe: Probe, threads: num
   return best / 1e9;
 }
 
+function dotFeatures(): string[] {
+  if (process.platform !== 'linux') return [];
+  const text = readFileSync('/proc/cpuinfo', 'utf8');
+  return [...new Set(text.match(/\b(\w*vnni\w*|asimddp|i8mm)\b/g) ?? [])];
+}
+
 export async function measureMachine(): Promise<Machine> {
   const withRelaxed = moduleBytes(true);
   const relaxed = WebAssembly.validate(withRelaxed);
@@ -161,6 +170,7 @@ export async function measureMachine(): Promise<Machine> {
     cores,
     memoryBytes: totalmem(),
     node: process.version,
+    features: dotFeatures(),
     read: await rate('read'),
     dot16: await rate('dot16'),
     dot8: relaxed ? await rate('dot8') : undefined,

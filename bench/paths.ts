@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -19,4 +19,10 @@ export const rivalsFolder = (): string => join(projectFolder(), 'bench', 'rivals
 export function rivalFile(...parts: string[]): string | undefined {
   const path = join(rivalsFolder(), 'node_modules', ...parts);
   return existsSync(path) ? path : undefined;
+}
+
+/** The version in the project's package.json. */
+export function criaVersion(): string {
+  return (JSON.parse(readFileSync(join(projectFolder(), 'package.json'), 'utf8')) as { version: string })
+    .version;
 }

@@ -1,4 +1,5 @@
 import { startPage } from '../chromium.ts';
+import { criaVersion } from '../paths.ts';
 import { runContender } from '../protocol.ts';
 
-await runContender(task => startPage('cria.html', task));
+await runContender(async task => ({ ...(await startPage('cria.html', task)), version: criaVersion() }));
