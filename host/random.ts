@@ -1,22 +1,25 @@
-/**
- * A seeded generator of uniform numbers, from 32-bit integer operations only: xoshiro128** (Blackman and Vigna 2018),
- * its state filled by splitmix32 steps from the two halves of the seed. The same numbers on every machine.
- */
+/** Uniform numbers from 32-bit integer operations only, the same on every machine: xoshiro128** (Blackman and Vigna 2018). */
 export class Random {
   readonly #state: Uint32Array;
 
+  /** @param state four numbers of 32 bits, not all zero */
+  constructor(state: ArrayLike<number>) {
+    this.#state = Uint32Array.from(state);
+  }
+
   /** @param seed an integer in 0 .. 2^53 − 1 */
-  constructor(seed: number) {
+  static seeded(seed: number): Random {
     let low = seed >>> 0;
     const high = Math.floor(seed / 2 ** 32);
-    this.#state = Uint32Array.from({ length: 4 }, () => {
+    const state = Array.from({ length: 4 }, () => {
       low = (low + 0x9e3779b9) >>> 0;
       return mix(low ^ mix(high + 0x85ebca6b));
     });
+    return new Random(state);
   }
 
-  /** Uniform in [0, 1), a multiple of 2^−24: exact as an f32. */
-  next(): number {
+  /** Uniform in 0 .. 2^32 − 1. */
+  bits(): number {
     const s = this.#state;
     const result = Math.imul(rotate(Math.imul(s[1]!, 5), 7), 9) >>> 0;
     const t = s[1]! << 9;
@@ -26,7 +29,12 @@ export class Random {
     s[0]! ^= s[3]!;
     s[2]! ^= t;
     s[3] = rotate(s[3]!, 11);
-    return (result >>> 8) / 2 ** 24;
+    return result;
+  }
+
+  /** Uniform in [0, 1), a multiple of 2^−24: exact as an f32. */
+  next(): number {
+    return (this.bits() >>> 8) / 2 ** 24;
   }
 }
 

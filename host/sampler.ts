@@ -52,7 +52,7 @@ export class Sampler {
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
     this.#options = { ...DEFAULTS, ...Object.fromEntries(given) };
     this.seed = options.seed ?? randomSeed();
-    this.#random = new Random(this.seed);
+    this.#random = Random.seeded(this.seed);
     const bias = Object.entries(options.logitBias ?? {});
     this.#bias = [bias.map(([id]) => Number(id)), bias.map(([, value]) => value)];
     for (const id of this.#bias[0]) checkId('logitBias', id, vocabSize);

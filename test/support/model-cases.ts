@@ -1,0 +1,209 @@
+/** Random calls of the kernels that a forward pass consists of. */
+
+import { type DType, rowBytes } from '../../host/dtype.ts';
+import type { Random } from '../../host/random.ts';
+import {
+  alignOf,
+  distinct,
+  floats,
+  indexes,
+  int32,
+  integer,
+  pick,
+  roundedActivations,
+  size,
+  sizeOrNone,
+  stored,
+} from './contents.ts';
+import { type Call, inout, input, output, rowsOf } from './operands.ts';
+
+/** One output, any inputs, all of `count` numbers; the output may be one of the inputs. */
+export function elementwise(random: Random, inputs: string[]): Call {
+  const count = sizeOrNone(random, 1000);
+  const alias = integer(random, -1, inputs.length - 1);
+  const operands = inputs.map((name, i) => {
+    return (i === alias ? inout : input)(name, floats(random, count));
+  });
+  if (alias < 0) operands.push(output('out', 4 * count));
+  const out = alias < 0 ? 'out' : inputs[alias]!;
+  return { shape: { count, alias }, operands, args: [out, ...inputs, count] };
+}
+
+export function embedding(dtype: DType): (random: Random) => Call {
+  return random => {
+    const quantized = dtype.startsWith('q');
+    const n = sizeOrNone(random, 12);
+    const rows = integer(random, 1, 20);
+    const cols = quantized ? 32 * sizeOrNone(random, 4) : sizeOrNone(random, 70);
+    const tokens = indexes(random, n, rows);
+    const table = input('table', stored(random, dtype, rows, cols), alignOf(dtype));
+    table.parts = rowsOf(tokens, rowBytes(dtype, cols));
+    return {
+      shape: { n, rows, cols },
+      operands: [output('out', 4 * n * cols), input('tokens', int32(tokens)), table],
+      args: ['out', 'tokens', 'table', n, cols],
+    };
+  };
+}
+
+export function matmul(dtype: DType): (random: Random) => Call {
+  return random => {
+    const quantized = dtype.startsWith('q');
+    const n = sizeOrNone(random, 9);
+    const rows = sizeOrNone(random, 40);
+    const cols = quantized ? 32 * sizeOrNone(random, 4) : sizeOrNone(random, 70);
+    const x = quantized ? roundedActivations(random, (n * cols) / 32) : floats(random, n * cols);
+    const w = input('w', stored(random, dtype, rows, cols), alignOf(dtype));
+    return {
+      shape: { n, rows, cols },
+      operands: [output('out', 4 * n * rows), input('x', x), w],
+      args: ['out', 'x', 'w', n, rows, cols],
+    };
+  };
+}
+
+export function finite(dtype: DType): (random: Random) => Call {
+  return random => {
+    const count = dtype.startsWith('q') ? 32 * sizeOrNone(random, 200) : sizeOrNone(random, 1000);
+    const data = stored(random, dtype, 1, count);
+    // a NaN somewhere, so that the kernel stops early, or takes it for a weight
+    if (data.length > 0 && random.next() < 0.2) data.fill(0xff, integer(random, 0, data.length - 1));
+    return { shape: { count }, operands: [input('p', data, alignOf(dtype))], args: ['p', count] };
+  };
+}
+
+export function quantize(random: Random): Call {
+  const blocks = sizeOrNone(random, 40);
+  return {
+    shape: { blocks },
+    operands: [output('out', 72 * blocks), input('x', floats(random, 32 * blocks))],
+    args: ['out', 'x', blocks],
+  };
+}
+
+export function rmsnorm(random: Random): Call {
+  const n = sizeOrNone(random, 12);
+  const dim = sizeOrNone(random, 200);
+  const alias = integer(random, 0, 1);
+  const x = floats(random, n * dim);
+  return {
+    shape: { n, dim, alias },
+    operands: [
+      ...(alias ? [inout('x', x)] : [input('x', x), output('out', x.length)]),
+      input('weight', floats(random, dim)),
+    ],
+    args: [alias ? 'x' : 'out', 'x', 'weight', n, dim, pick(random, [1e-5, 1e-6])],
+  };
+}
+
+export function ropeTable(random: Random): Call {
+  const positions = sizeOrNone(random, 40);
+  const headDim = 2 * size(random, 1, 20);
+  const scaled = integer(random, 0, 1);
+  const factors = Float32Array.from({ length: headDim / 2 }, () => 1 + 7 * random.next());
+  return {
+    shape: { positions, headDim, scaled },
+    operands: [
+      output('table', 4 * positions * headDim),
+      ...(scaled ? [input('factors', new Uint8Array(factors.buffer))] : []),
+    ],
+    // positions / scale beyond 2^20 quarter turns would need another reduction of the angle: a scale below 1 gets there
+    args: [
+      'table',
+      scaled ? 'factors' : 0,
+      positions,
+      headDim,
+      pick(random, [1e4, 1e6]),
+      pick(random, [1, 4, 1e-3, 1e-9]),
+    ],
+  };
+}
+
+export function rope(random: Random): Call {
+  const n = sizeOrNone(random, 8);
+  const heads = integer(random, 1, 5);
+  const headDim = 2 * size(random, 1, 35);
+  const capacity = integer(random, 1, 30);
+  const positions = indexes(random, n, capacity);
+  const table = input('table', floats(random, capacity * headDim));
+  table.parts = rowsOf(positions, 4 * headDim);
+  return {
+    shape: { n, heads, headDim, capacity },
+    operands: [inout('x', floats(random, n * heads * headDim)), input('positions', int32(positions)), table],
+    args: ['x', 'positions', 'table', n, heads, headDim],
+  };
+}
+
+/** Sizes of a cache, and for n tokens a slot and a position in it. */
+function cached(random: Random, most: number) {
+  const n = sizeOrNone(random, 5);
+  const slotCount = integer(random, 1, 3);
+  const kvHeads = integer(random, 1, 3);
+  const headDim = size(random, 1, 70);
+  const capacity = size(random, 1, most);
+  const places = distinct(random, Math.min(n, slotCount * capacity), slotCount * capacity);
+  const slots = places.map(place => Math.floor(place / capacity));
+  const positions = places.map(place => place % capacity);
+  return { n: places.length, slotCount, kvHeads, headDim, capacity, slots, positions };
+}
+
+export function append(random: Random): Call {
+  const { slots, positions, ...shape } = cached(random, 70);
+  const { n, slotCount, kvHeads, headDim, capacity } = shape;
+  const row = 4 * headDim;
+  const cache = output('cache', slotCount * kvHeads * capacity * row);
+  cache.parts = slots.flatMap((slot, t) => {
+    const rows = Array.from({ length: kvHeads }, (_, h) => (slot * kvHeads + h) * capacity + positions[t]!);
+    return rowsOf(rows, row);
+  });
+  return {
+    shape,
+    operands: [
+      cache,
+      input('x', floats(random, n * kvHeads * headDim)),
+      input('slots', int32(slots)),
+      input('positions', int32(positions)),
+    ],
+    args: ['cache', 'x', 'slots', 'positions', n, kvHeads, headDim, capacity],
+  };
+}
+
+export function attention(random: Random): Call {
+  const { slots, positions, ...shape } = cached(random, 70);
+  const { n, slotCount, kvHeads, headDim, capacity } = shape;
+  const heads = kvHeads * integer(random, 1, 3);
+  const row = 4 * headDim;
+  const parts = slots.flatMap((slot, t) => {
+    return Array.from({ length: kvHeads }, (_, h): [number, number] => {
+      return [(slot * kvHeads + h) * capacity * row, (positions[t]! + 1) * row];
+    });
+  });
+  const cache = (name: string) => {
+    return { ...input(name, floats(random, slotCount * kvHeads * capacity * headDim)), parts };
+  };
+  return {
+    shape: { ...shape, heads },
+    operands: [
+      output('out', n * heads * row),
+      input('q', floats(random, n * heads * headDim)),
+      cache('kCache'),
+      cache('vCache'),
+      input('slots', int32(slots)),
+      input('positions', int32(positions)),
+    ],
+    args: ['out', 'q', 'kCache', 'vCache', 'slots', 'positions', n, heads, kvHeads, headDim, capacity],
+  };
+}
+
+export function takeRows(random: Random): Call {
+  const n = sizeOrNone(random, 12);
+  const any = integer(random, 1, 20);
+  const dim = sizeOrNone(random, 70);
+  const rows = indexes(random, n, any);
+  const x = { ...input('x', floats(random, any * dim)), parts: rowsOf(rows, 4 * dim) };
+  return {
+    shape: { n, any, dim },
+    operands: [output('out', 4 * n * dim), x, input('rows', int32(rows))],
+    args: ['out', 'x', 'rows', n, dim],
+  };
+}
