@@ -44,6 +44,7 @@ function sift(ids: usize, i: i32, count: i32, logits: usize, first: bool): void 
 
 /** ids ← the k ≤ vocab first candidates in order;  ids (k) */
 export function selectTop(ids: usize, logits: usize, vocab: i32, k: i32): void {
+  if (k == 0) return; // below, the last of those kept is looked at
   for (let i = 0; i < k; i++) put(ids, i, i);
   for (let i = (k >> 1) - 1; i >= 0; i--) sift(ids, i, k, logits, false);
   // ids rise, so only a strictly larger logit displaces the last of those kept

@@ -17,9 +17,8 @@ const ENTRY = 'assembly/planted.ts';
 
 /** The one kernel as a module, unoptimised. */
 export async function compile({ op, file, replace, by }: Planted): Promise<Uint8Array> {
-  const module = file.slice(0, -'.ts'.length);
   const sources: Record<string, string> = {
-    [ENTRY]: `export { ${op} } from './${module}'; export function heapBase(): usize { return __heap_base; }`,
+    [ENTRY]: `export { ${op}, heapBase } from './index';`,
     [`assembly/${file}`]: plant(file, replace, by),
   };
   let binary: Uint8Array | undefined;

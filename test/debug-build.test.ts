@@ -1,0 +1,156 @@
+// The debug build says what went wrong where, and computes the bits that the release build computes.
+
+import { createHash } from 'node:crypto';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { WASI } from 'node:wasi';
+import { instantiateSync } from '@assemblyscript/loader';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Random } from '../host/random.ts';
+import { ops, randomCase } from './support/op-cases.ts';
+import { type Layout, layOut } from './support/red-zones.ts';
+import { projectRoot } from './support/shared.ts';
+
+type Kernels = Record<string, (...args: number[]) => number | undefined> & { memory: WebAssembly.Memory };
+
+const wasm = (name: string) => readFileSync(join(projectRoot, 'dist/wasm', name));
+
+/** @param stderr a file descriptor */
+function debugKernels(stderr: number): Kernels {
+  const wasi = new WASI({ version: 'preview1', stderr });
+  const imports = { wasi_snapshot_preview1: wasi.wasiImport as Record<string, WebAssembly.ImportValue> };
+  const { instance, exports } = instantiateSync<Record<string, unknown>>(wasm('debug.wasm'), imports);
+  wasi.initialize(instance);
+  return exports as unknown as Kernels;
+}
+
+function releaseKernels(): Kernels {
+  return new WebAssembly.Instance(new WebAssembly.Module(wasm('simd.wasm'))).exports as Kernels;
+}
+
+/** For every assertion in assembly/ a call that fails it; `at` is memory of zeros, or of what `memory` says. */
+const FAILING: { message: string; op: string; args: (at: number) => number[]; memory?: number[] }[] = [
+  {
+    message: 'attention: heads must be a multiple of kvHeads',
+    op: 'attention',
+    args: at => [at, at, at, at, at, at, 1, 3, 2, 4, 8],
+  },
+  {
+    message: 'attention: position beyond the cache',
+    op: 'attention',
+    args: at => [at + 64, at + 64, at, at, at + 64, at, 1, 2, 2, 4, 8],
+    memory: [8],
+  },
+  {
+    message: 'append: position beyond the cache',
+    op: 'append',
+    args: at => [at + 64, at, at + 64, at, 1, 1, 4, 8],
+    memory: [8],
+  },
+  { message: 'rope: headDim must be even', op: 'rope', args: at => [at, at, at, 1, 1, 3] },
+  ...['q8_0', 'q8_f32', 'q4_0'].map(dtype => ({
+    message: 'matmul: cols must be a multiple of the block',
+    op: `matmul_${dtype}`,
+    args: (at: number) => [at, at, at, 1, 1, 33],
+  })),
+  {
+    message: 'topLogprobs: k exceeds the vocabulary',
+    op: 'topLogprobs',
+    args: at => [at, at, at, 4, 5],
+  },
+  ...[
+    [0, 1, 0],
+    [4, -1, 0],
+    [4, 1, 1],
+    [4, 1, -0.5],
+    [4, NaN, 0],
+  ].map(([vocab, temperature, u]) => ({
+    message: 'sample: argument out of range',
+    op: 'sample',
+    args: (at: number) => [at, at, at, vocab!, temperature!, 0, 1, 0, u!],
+  })),
+];
+
+/** Where the sources assert what: message → `file:line`. */
+function assertions(): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const file of readdirSync(join(projectRoot, 'assembly')).filter(name => name.endsWith('.ts'))) {
+    const lines = readFileSync(join(projectRoot, 'assembly', file), 'utf8').split('\n');
+    for (const [i, line] of lines.entries()) {
+      const message = /\bassert\(.*, '(.*)'\);/.exec(line)?.[1];
+      if (message) found.set(message, `assembly/${file}:${i + 1}`);
+      else if (/^\s*assert\(/.test(line))
+        throw new Error(`assembly/${file}:${i + 1} asserts without a message`);
+    }
+  }
+  return found;
+}
+
+test('a failed assertion prints one line with message, file and line, and traps', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cria-debug-'));
+  const places = assertions();
+  for (const { message, op, args, memory } of FAILING) {
+    const file = join(folder, 'stderr');
+    const stderr = openSync(file, 'w');
+    const kernels = debugKernels(stderr);
+    const at = Math.ceil(kernels['heapBase']!()! / 16) * 16;
+    new Int32Array(kernels.memory.buffer).set(memory ?? [], at / 4);
+    assert.throws(
+      () => kernels[op]!(...args(at)),
+      (error: Error) => error instanceof WebAssembly.RuntimeError && /unreachable/.test(error.message),
+    );
+    closeSync(stderr);
+    const [line, ...more] = readFileSync(file, 'utf8').split('\n');
+    assert.equal(more, [''], `${op} prints one line`);
+    assert.is(line!.replace(/:\d+$/, ''), `${message} at ${places.get(message)}`);
+  }
+  rmSync(folder, { recursive: true });
+});
+
+test('every assertion of the kernels is failed above', () => {
+  const failed = new Set(FAILING.map(({ message }) => message));
+  assert.equal(
+    [...assertions().keys()].filter(message => !failed.has(message)),
+    [],
+    'FAILING must have a call for each assert() of assembly/',
+  );
+});
+
+/** Runs a laid-out call and hashes what it wrote. */
+function hash(kernels: Kernels, { op, args, ranges, base, image }: Layout): string {
+  const memory = new Uint8Array(kernels.memory.buffer);
+  memory.set(image, base);
+  const sha = createHash('sha256').update(String(kernels[op]!(...args)));
+  for (const { role, start, bytes } of ranges) {
+    if (role === 'out' || role === 'inout') sha.update(memory.subarray(start, start + bytes));
+  }
+  return sha.digest('hex');
+}
+
+test('debug and release build give the same bits', () => {
+  const debug = debugKernels(2);
+  const release = releaseKernels();
+  for (const { memory } of [debug, release]) memory.grow(64);
+  const random = Random.seeded(3);
+  for (let round = 0; round < 20; round++) {
+    for (const op of ops) {
+      const layout = layOut(randomCase(op, random), random);
+      assert.is(hash(debug, layout), hash(release, layout), `${op} ${JSON.stringify(layout.shape)}`);
+    }
+  }
+});
+
+test('the release build imports nothing and exports what the debug build exports', () => {
+  const release = new WebAssembly.Module(wasm('simd.wasm'));
+  assert.equal(WebAssembly.Module.imports(release), []);
+  const names = (module: WebAssembly.Module) => WebAssembly.Module.exports(module).map(({ name }) => name);
+  const debug = names(new WebAssembly.Module(wasm('debug.wasm')));
+  assert.equal(
+    names(release).filter(name => !debug.includes(name)),
+    [],
+  );
+});
+
+test.run();

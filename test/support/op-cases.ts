@@ -1,0 +1,51 @@
+/**
+ * A random call of every kernel, with exactly the bytes that it may read and write. "May" is narrow: of a table only
+ * the rows that are asked for, of a cache only the positions up to the query's own.
+ */
+
+import type { Random } from '../../host/random.ts';
+import {
+  append,
+  attention,
+  elementwise,
+  embedding,
+  finite,
+  matmul,
+  quantize,
+  rmsnorm,
+  rope,
+  ropeTable,
+  takeRows,
+} from './model-cases.ts';
+import type { Call, OpCase } from './operands.ts';
+import { addBias, crossEntropy, penalize, sample, topLogprobs } from './sampling-cases.ts';
+
+/** For each export of assembly/index.ts, heapBase apart, a maker of random calls. */
+const CASES: Record<string, (random: Random) => Call> = {
+  add: random => elementwise(random, ['a', 'b']),
+  addBias,
+  append,
+  attention,
+  crossEntropy,
+  penalize,
+  quantizeActivations: quantize,
+  quantizeActivationsPaired: quantize,
+  rmsnorm,
+  rope,
+  ropeTable,
+  sample,
+  swiglu: random => elementwise(random, ['gate', 'up']),
+  takeRows,
+  topLogprobs,
+};
+for (const dtype of ['f32', 'f16', 'bf16', 'q8_0', 'q8_f32', 'q4_0'] as const) {
+  CASES[`embedding_${dtype}`] = embedding(dtype);
+  CASES[`matmul_${dtype}`] = matmul(dtype);
+  CASES[`finite_${dtype}`] = finite(dtype);
+}
+
+export const ops: string[] = Object.keys(CASES).sort();
+
+export function randomCase(op: string, random: Random): OpCase {
+  return { op, ...CASES[op]!(random) };
+}
