@@ -11,7 +11,7 @@ import type { Machine } from './machine.ts';
 import { makeModel, parseName } from './make-model.ts';
 import { criaVersion, projectFolder, rivalFile, rivalsFolder } from './paths.ts';
 import type { Answers, Report, Task } from './protocol.ts';
-import { missing, recordedFigures, SYSTEMS, type System, threadCounts } from './systems.ts';
+import { missing, REFERENCE, recordedFigures, SYSTEMS, type System, threadCounts } from './systems.ts';
 import { type Limits, machineLines, modelLines, type Row } from './table.ts';
 
 const HELP = `npm run bench -- [options]
@@ -98,13 +98,14 @@ async function runSystem(system: System, task: Task): Promise<Report> {
   );
 }
 
-/** Greedy tokens to hold everyone to: llama.cpp's, else Cria's own in its reference backend's place. */
+/** Greedy tokens to hold everyone to: llama.cpp's, or the reference backend's, or whoever's comes first. */
 async function referenceAnswers(
   task: Task,
   systems: System[],
 ): Promise<{ from: System; answers: Answers } | undefined> {
-  const rival = SYSTEMS.find(system => system.name === 'node-llama-cpp')!;
-  for (const from of [rival, ...systems]) {
+  const llamaCpp = SYSTEMS.find(system => system.name === 'node-llama-cpp')!;
+  const small = parseName(task.model).shape.dim <= 768; // f64 weights and plain loops: half a minute for 110M
+  for (const from of [llamaCpp, ...(small ? [REFERENCE] : []), ...systems]) {
     if (missing(from) !== undefined) continue;
     try {
       return { from, answers: (await runSystem(from, { ...task, checkOnly: true })).answers };
@@ -115,54 +116,42 @@ async function referenceAnswers(
   return undefined;
 }
 
+/** Whether a report's tokens are the reference's, in words. */
+function verdict({ agreement }: Report, mustAgree: number, isReference: boolean): string {
+  if (isReference) return 'the reference of this model';
+  if (agreement === undefined) return 'unchecked: nothing to compare with';
+  if (agreement.first < mustAgree) return `not timed: only ${agreement.first} of 8 tokens agree`;
+  return `validated: ${agreement.first}/8, ${agreement.greedy}/8`;
+}
+
 async function runModel(model: string, systems: System[], reps: number, budgetMs: number): Promise<Row[]> {
   const { type } = parseName(model);
   console.error(`${model}: making the file`);
   const path = makeModel(model);
-  const prompts = PROMPTS;
-  const common = { model, path, reps, budgetMs, prompts, decode: DECODE, checkOnly: false };
+  const common = { model, path, reps, budgetMs, prompts: PROMPTS, decode: DECODE, checkOnly: false };
   const plain: Task = { ...common, threads: 1, expected: undefined, mustAgree: 0 };
+  console.error(`${model}: what is right`);
   const reference = await referenceAnswers(plain, systems);
   const rows: Row[] = [];
   for (const system of systems) {
     if (!system.types.includes(type)) continue;
     const absent = missing(system);
-    if (absent !== undefined) {
-      rows.push({
-        system: system.name,
-        model,
-        threads: 1,
-        status: absent,
-        report: undefined,
-        load: loadavg()[0]!,
-      });
-      continue;
-    }
-    for (const threads of threadCounts(system, availableParallelism(), options['all-threads'])) {
+    const counts =
+      absent === undefined ? threadCounts(system, availableParallelism(), options['all-threads']) : [1];
+    for (const threads of counts) {
+      const load = loadavg()[0]!;
+      const row: Row = { system: system.name, model, threads, status: absent ?? '', report: undefined, load };
+      rows.push(row);
+      if (absent !== undefined) continue;
       console.error(`${model}: ${system.label}, ${threads} thread${threads > 1 ? 's' : ''}`);
-      const row: Row = {
-        system: system.name,
-        model,
-        threads,
-        status: '',
-        report: undefined,
-        load: loadavg()[0]!,
-      };
       try {
-        const itself = reference?.from === system && system.name === 'cria';
-        const expected = itself ? undefined : reference?.answers;
-        row.report = await runSystem(system, { ...plain, threads, expected, mustAgree: system.mustAgree });
-        const { agreement } = row.report;
-        row.status =
-          agreement === undefined
-            ? 'unchecked: nobody to compare with'
-            : agreement.first >= system.mustAgree
-              ? `validated: ${agreement.first}/8, ${agreement.greedy}/8`
-              : `not timed: only ${agreement.first} of 8 tokens agree`;
+        const { mustAgree } = system;
+        const task = { ...plain, threads, expected: reference?.answers, mustAgree };
+        row.report = await runSystem(system, task);
+        row.status = verdict(row.report, mustAgree, threads === 1 && reference?.from === system);
       } catch (error) {
         row.status = `failed: ${(error as Error).message}`;
       }
-      rows.push(row);
     }
   }
   return rows;

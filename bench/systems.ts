@@ -94,6 +94,14 @@ export const SYSTEMS: System[] = [
   },
 ];
 
+/** Never timed: says what is right where llama.cpp is missing. */
+export const REFERENCE: System = {
+  ...base,
+  name: 'cria-reference',
+  label: "Cria's reference backend",
+  script: 'cria-reference',
+};
+
 /** Why a system cannot run here, or undefined. */
 export function missing(system: System): string | undefined {
   if (system.name === 'cria' || system.name.startsWith('cria-')) {
