@@ -15,7 +15,7 @@ import { missing, REFERENCE, recordedFigures, SYSTEMS, type System, threadCounts
 import { type Limits, machineLines, modelLines, type Row } from './table.ts';
 
 const HELP = `npm run bench -- [options]
-  --install            install the rivals into bench/rivals/node_modules (npm ci, no scripts), then run
+  --install            install the rivals into bench/rivals/node_modules (their scripts do not run), then run
   --models A,B         SHAPE-TYPE of 15M 110M 1.1B and F32 F16 Q8_0 Q4_0 (default: 110M and 1.1B in Q8_0 and Q4_0)
   --only A,B           of ${SYSTEMS.map(system => system.name).join(' ')}
   --reps N             repetitions whose median is reported (default 5)
@@ -64,14 +64,18 @@ async function runJson<T>(node: string, script: string, argument = ''): Promise<
     child.on('close', (code, signal) => resolve([code, signal]));
   });
   const line = out.trimEnd().split('\n').at(-1) ?? '';
-  if (line.startsWith('{')) return JSON.parse(line) as T;
-  const lines = complaints.trim().split('\n');
-  const reason = lines.find(line => /error/i.test(line)) ?? lines.at(-1);
-  throw new Error(signal === null ? `exit code ${code}: ${reason}` : `ended by ${signal}: ${reason}`);
+  if (line.startsWith('{')) {
+    const answer = JSON.parse(line) as T | { error: string };
+    if (typeof answer === 'object' && answer !== null && 'error' in answer) throw new Error(answer.error);
+    return answer as T;
+  }
+  const last = complaints.trim().split('\n').at(-1);
+  throw new Error(signal === null ? `exit code ${code}: ${last}` : `ended by ${signal}: ${last}`);
 }
 
 function install(): void {
-  const args = ['ci', '--ignore-scripts', '--omit=optional', '--no-audit', '--no-fund'];
+  // Not `npm ci`: node-llama-cpp's optional binaries for other systems are not in every registry.
+  const args = ['install', '--no-save', '--ignore-scripts', '--omit=optional', '--no-audit', '--no-fund'];
   const { status } = spawnSync('npm', args, { cwd: rivalsFolder(), stdio: 'inherit' });
   if (status !== 0) console.log('The rivals could not all be installed; recorded figures stand in for them.');
 }

@@ -121,10 +121,7 @@ async function repeat(task: Task, run: (rep: number) => Promise<number>): Promis
   return { median, min: rates[0]!, max: rates.at(-1)!, reps: rates.length };
 }
 
-/** Runs the task in this process's first argument with the system that `start` loads, and prints the report. */
-export async function runContender(start: (task: Task) => Promise<Engine>): Promise<void> {
-  const task: Task = JSON.parse(process.argv[2] ?? '');
-  const engine = await start(task);
+async function perform(task: Task, engine: Engine): Promise<Report> {
   const check = makePrompt(CHECK_LENGTHS.at(-1)!, 'check');
   const words = check.text.split(' ');
   const answers: Answers = { first: [], greedy: [] };
@@ -162,8 +159,21 @@ export async function runContender(start: (task: Task) => Promise<Engine>): Prom
   }
   const { peakMemoryBytes = () => process.resourceUsage().maxRSS * 1024 } = engine; // Node gives KiB
   report.peakMemoryBytes = peakMemoryBytes();
-  await engine.close?.();
-  console.log(JSON.stringify(report));
+  return report;
+}
+
+/** Runs the task in this process's first argument with the system that `start` loads; prints its report, or { error }. */
+export async function runContender(start: (task: Task) => Promise<Engine>): Promise<void> {
+  try {
+    const task: Task = JSON.parse(process.argv[2] ?? '');
+    const engine = await start(task);
+    console.log(JSON.stringify(await perform(task, engine)));
+    await engine.close?.();
+  } catch (error) {
+    console.error(error);
+    const [message] = String(error).split('\n');
+    process.stdout.write(`${JSON.stringify({ error: message })}\n`, () => process.exit(1)); // a browser may still run
+  }
 }
 
 /** Collects what an engine yields token by token. */
