@@ -38,14 +38,7 @@ export class Model {
 
   /** @throws OptionError 'needs-tokenizer' for a llama2.c model opened without one. */
   get tokenizer(): Tokenizer {
-    const { tokenizer } = this.#engine;
-    if (tokenizer) return tokenizer;
-    throw new OptionError('needs-tokenizer', {
-      where: 'model.tokenizer',
-      expected: 'a vocabulary',
-      got: 'a model file without one',
-      hint: "Pass llama2.c's tokenizer file as the option tokenizer of open().",
-    });
+    return this.#engine.tokenizer ?? needsTokenizer('model.tokenizer');
   }
 
   /**
@@ -68,7 +61,7 @@ export class Model {
     options: TokenOptions = {},
   ): AsyncGenerator<TokenEvent, Completion, void> {
     checkOptions('generate', options, TOKEN_RULES);
-    if (options.stop !== undefined) this.tokenizer;
+    if (options.stop !== undefined && !this.#engine.tokenizer) needsTokenizer('stop');
     return yield* generateTokens(this.#engine, this.#ids('prompt', prompt), options);
   }
 
@@ -149,6 +142,15 @@ export class Model {
       hint: 'Pass a string, or ids from tokenizer.encode().',
     });
   }
+}
+
+function needsTokenizer(where: string): never {
+  throw new OptionError('needs-tokenizer', {
+    where,
+    expected: 'a vocabulary',
+    got: 'a model file without one',
+    hint: "Pass llama2.c's tokenizer file as the option tokenizer of open().",
+  });
 }
 
 async function* pieces(
