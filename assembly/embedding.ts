@@ -1,6 +1,7 @@
 // out[t] = table[tokens[t]], stored values turned into f32.
 
 import { BF16, F16, F32, load4, load4Part, valueBytes } from './dot';
+import { Q8_0, Q8_F32 } from './formats';
 import { halfToFloat } from './half';
 import { storePart } from './math';
 
@@ -34,51 +35,68 @@ export function embedding_bf16(out: usize, tokens: usize, table: usize, n: i32, 
   embedding<BF16>(out, tokens, table, n, cols);
 }
 
-/** `cols` int8 values from `q` on, times their block's scale */
+/** Row `token` of int8 groups: columns 4j … 4j + 3 stand in vector j (relayout.ts has their places). */
 // @ts-ignore: decorator
 @inline
-function int8Block(out: usize, q: usize, d: f32): void {
-  for (let i: usize = 0; i < 32; i++) store<f32>(out + (i << 2), <f32>load<i8>(q + i) * d);
+function embedding8<T>(out: usize, tokens: usize, table: usize, n: i32, cols: i32): void {
+  const blocks = cols >> 5;
+  const scaleBytes: usize = idof<T>() == idof<Q8_0>() ? 8 : 16;
+  const pieceBytes = scaleBytes + 136;
+  for (let t = 0; t < n; t++) {
+    const token = load<u32>(tokens);
+    const r = <usize>token & 3;
+    let piece = table + <usize>(token >> 2) * blocks * pieceBytes;
+    for (let b = 0; b < blocks; b++) {
+      const d = idof<T>() == idof<Q8_0>() ? halfToFloat(load<u16>(piece + 2 * r)) : load<f32>(piece + 4 * r);
+      for (let k: usize = 0; k < 32; k++) {
+        const place = ((k >> 2) << 4) + byteOf(r, k & 3);
+        store<f32>(out + (k << 2), <f32>load<i8>(piece + scaleBytes + 8 + place) * d);
+      }
+      piece += pieceBytes;
+      out += 128;
+    }
+    tokens += 4;
+  }
+}
+
+/** Place of column k (0 … 3) of row r in a vector of bytes. */
+// @ts-ignore: decorator
+@inline
+function byteOf(r: usize, k: usize): usize {
+  if (ASC_FEATURE_RELAXED_SIMD) return 4 * r + k;
+  return ((k >> 1) << 3) + 2 * r + (k & 1);
 }
 
 export function embedding_q8_0(out: usize, tokens: usize, table: usize, n: i32, cols: i32): void {
-  const blocks = cols >> 5;
-  for (let t = 0; t < n; t++) {
-    let block = table + <usize>load<u32>(tokens) * blocks * 34;
-    for (let b = 0; b < blocks; b++) {
-      int8Block(out, block + 2, halfToFloat(load<u16>(block)));
-      block += 34;
-      out += 128;
-    }
-    tokens += 4;
-  }
+  embedding8<Q8_0>(out, tokens, table, n, cols);
+}
+export function embedding_q8_f32(out: usize, tokens: usize, table: usize, n: i32, cols: i32): void {
+  embedding8<Q8_F32>(out, tokens, table, n, cols);
 }
 
-export function embedding_q8_f32(out: usize, tokens: usize, table: usize, n: i32, cols: i32): void {
-  const blocks = cols >> 5;
-  for (let t = 0; t < n; t++) {
-    let block = table + <usize>load<u32>(tokens) * blocks * 36;
-    for (let b = 0; b < blocks; b++) {
-      int8Block(out, block + 4, load<f32>(block));
-      block += 36;
-      out += 128;
-    }
-    tokens += 4;
-  }
+/** Column k (0 … 7) of row r in a vector of nibbles. */
+// @ts-ignore: decorator
+@inline
+function nibbleOf(vector: usize, r: usize, k: usize): i32 {
+  const byte: usize = ASC_FEATURE_RELAXED_SIMD ? 4 * r + (k & 3) : 4 * r + 2 * (k & 1) + (k >> 2);
+  const high = ASC_FEATURE_RELAXED_SIMD ? k >> 2 : (k >> 1) & 1;
+  const pair = <i32>load<u8>(vector + byte);
+  return high ? pair >> 4 : pair & 15;
 }
 
 export function embedding_q4_0(out: usize, tokens: usize, table: usize, n: i32, cols: i32): void {
   const blocks = cols >> 5;
   for (let t = 0; t < n; t++) {
-    let block = table + <usize>load<u32>(tokens) * blocks * 18;
+    const token = load<u32>(tokens);
+    const r = <usize>token & 3;
+    let piece = table + <usize>(token >> 2) * blocks * 72;
     for (let b = 0; b < blocks; b++) {
-      const d = halfToFloat(load<u16>(block));
-      for (let i: usize = 0; i < 16; i++) {
-        const pair = <i32>load<u8>(block + i, 2);
-        store<f32>(out + (i << 2), <f32>((pair & 15) - 8) * d);
-        store<f32>(out + (i << 2), <f32>((pair >> 4) - 8) * d, 64);
+      const d = halfToFloat(load<u16>(piece + 2 * r));
+      for (let k: usize = 0; k < 32; k++) {
+        const q = nibbleOf(piece + 8 + ((k >> 3) << 4), r, k & 7);
+        store<f32>(out + (k << 2), <f32>(q - 8) * d);
       }
-      block += 18;
+      piece += 72;
       out += 128;
     }
     tokens += 4;

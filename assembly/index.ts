@@ -1,6 +1,7 @@
 // The ABI: every function that a host may call, all arguments numbers. Addresses are byte offsets in the exported
 // memory, which the host lays out and grows; the module itself never allocates.
 
+export { activations7, activations8 } from './activations';
 export { add } from './add';
 export { attention } from './attention';
 export {
@@ -10,7 +11,7 @@ export { finite_bf16, finite_f16, finite_f32, finite_q4_0, finite_q8_0, finite_q
 export { crossEntropy } from './loss';
 export { matmul_bf16, matmul_f16, matmul_f32 } from './matmul';
 export { matmul_q4_0, matmul_q8_0, matmul_q8_f32 } from './matmul-quantized';
-export { quantizeActivations, quantizeActivationsPaired } from './quantize';
+export { relayout_q4_0, relayout_q8_0, relayout_q8_f32 } from './relayout';
 export { rmsnorm } from './rmsnorm';
 export { rope, ropeTable } from './rope';
 export { append, takeRows } from './rows';

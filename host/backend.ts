@@ -3,6 +3,9 @@ import type { DType } from './dtype.ts';
 /** An address in a backend's memory. Opaque: only the backend computes with it. 0 is no address. */
 export type Buf = number;
 
+/** Backends may lay out rows in groups of so many. */
+export const ROWS_TOGETHER = 4;
+
 /** A stored matrix: `rows` rows of `cols` values, contiguous. Vectors are one row. */
 export interface Tensor {
   buf: Buf;
@@ -32,29 +35,28 @@ export interface Backend {
   /** @throws StateError 'out-of-memory' when the backend cannot hold it. */
   allocTensor(dtype: DType, rows: number, cols: number): Tensor;
   /**
-   * Lets `write` put stored bytes [offset, offset + length) of `tensor` in place. The view is valid until the
-   * promise of `write` settles.
+   * Takes `rows` rows of `tensor` from `row` on, as they are stored: `write` puts their bytes into a view, which is
+   * valid until its promise settles. `row` is a multiple of `ROWS_TOGETHER`, and so is `rows` except at the end.
+   * @returns whether all values are finite
    */
   fill(
     tensor: Tensor,
-    offset: number,
-    length: number,
+    row: number,
+    rows: number,
     write: (view: Uint8Array) => Promise<void>,
-  ): Promise<void>;
+  ): Promise<boolean>;
   writeF32(buf: Buf, values: ArrayLike<number>): void;
   writeI32(buf: Buf, values: ArrayLike<number>): void;
   /** Copies `count` numbers out. */
   readF32(buf: Buf, count: number): Promise<Float32Array>;
   readI32(buf: Buf, count: number): Promise<Int32Array>;
-  /** Whether the `rows` rows from `row` on hold finite values only. */
-  isFinite(tensor: Tensor, row: number, rows: number): Promise<boolean>;
   dispose(): void;
 
   /** out[i] = table[tokens[i]];  out (n, cols), tokens (n) */
   embedding(out: Buf, tokens: Buf, table: Tensor, n: number): void;
   /** out[i] = x[i] · weight / √(mean(x[i]²) + eps);  x, out (n, dim), weight (1, dim) f32 */
   rmsnorm(out: Buf, x: Buf, weight: Tensor, n: number, dim: number, eps: number): void;
-  /** out = x · wᵀ;  x (n, cols), w (rows, cols), out (n, rows). Quantised weights meet activations rounded to int8 per 32. */
+  /** out = x · wᵀ;  x (n, cols), w (rows, cols), out (n, rows). Quantised weights meet rounded activations (assembly/activations.ts). */
   matmul(out: Buf, x: Buf, w: Tensor, n: number): void;
   /**
    * table[p][i] = (cos a, sin a) with a = p/scale · base^(−2i/headDim) / factors[i];  table (positions, headDim/2, 2),

@@ -1,4 +1,4 @@
-import type { Backend, Tensor } from './backend.ts';
+import { type Backend, ROWS_TOGETHER, type Tensor } from './backend.ts';
 import { rowBytes } from './dtype.ts';
 import { FileError } from './errors.ts';
 import { type GgufHeader, parseGguf } from './gguf.ts';
@@ -10,7 +10,7 @@ import type { Source } from './source.ts';
 import { turn } from './turn.ts';
 
 /** Bytes read at once: large enough for the disk, small enough to answer an abort. */
-const CHUNK = 4 * 2 ** 20;
+const CHUNK = 2 ** 20;
 /** First guess at the length of a GGUF header; doubled while it is too short. */
 const HEADER = 2 ** 20;
 const GGUF_MAGIC = 0x46554747;
@@ -46,11 +46,6 @@ export async function readModelFile(source: Source, signal?: AbortSignal): Promi
   return parseLlama2c(bytes, source.size, source.name);
 }
 
-/** Bytes that a stored tensor takes in memory. */
-export function memoryBytes({ dtype, rows, cols }: StoredTensor): number {
-  return rows * rowBytes(dtype, cols);
-}
-
 export interface LoadOptions {
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: { loaded: number; total: number }) => void) | undefined;
@@ -67,7 +62,7 @@ export async function loadWeights(
   { signal, onProgress }: LoadOptions = {},
 ): Promise<LlamaWeights> {
   const stored = [...file.tensors.values()];
-  const total = stored.reduce((sum, tensor) => sum + memoryBytes(tensor), 0);
+  const total = stored.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
   let loaded = 0;
   const tensors = new Map<string, Tensor>();
   for (const tensor of stored) {
@@ -76,19 +71,25 @@ export async function loadWeights(
   for (const tensor of stored) {
     const target = tensors.get(tensor.name)!;
     const bytes = rowBytes(tensor.dtype, tensor.cols);
-    const rowsAtOnce = Math.max(1, Math.floor(CHUNK / bytes));
+    const groupsAtOnce = Math.max(1, Math.floor(CHUNK / (bytes * ROWS_TOGETHER)));
+    const rowsAtOnce = groupsAtOnce * ROWS_TOGETHER;
     for (let row = 0; row < tensor.rows; row += rowsAtOnce) {
       const rows = Math.min(rowsAtOnce, tensor.rows - row);
-      await backend.fill(target, row * bytes, rows * bytes, view =>
+      const finite = await backend.fill(target, row, rows, view =>
         readRows(source, tensor, row, rows, view, signal),
       );
-      if (!(await backend.isFinite(target, row, rows))) throw nonFinite(source, tensor, row, rows);
+      if (!finite) throw nonFinite(source, tensor, row, rows);
       loaded += rows * bytes;
       onProgress?.({ loaded, total });
       await turn(signal);
     }
   }
   return arrange(tensors, file.config.nLayers);
+}
+
+/** Bytes of a tensor as `fill` takes it. */
+function bytesOf({ dtype, rows, cols }: StoredTensor): number {
+  return rows * rowBytes(dtype, cols);
 }
 
 async function readRows(

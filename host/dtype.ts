@@ -21,6 +21,15 @@ export const BLOCK: Record<DType, { values: number; bytes: number }> = {
   q8_f32: { values: 32, bytes: 36 },
 };
 
+/** Bytes of four rows × 32 columns as the WASM kernels keep them (assembly/relayout.ts). */
+export const GROUPED: Partial<Record<DType, number>> = { q8_0: 144, q8_f32: 152, q4_0: 72 };
+
+/** Bytes that a tensor takes in WASM memory. */
+export function memoryBytes({ dtype, rows, cols }: { dtype: DType; rows: number; cols: number }): number {
+  const piece = GROUPED[dtype];
+  return piece === undefined ? rows * rowBytes(dtype, cols) : Math.ceil(rows / 4) * (cols / 32) * piece;
+}
+
 /** Bytes of a row of `cols` values; `cols` is a multiple of the block's values. */
 export function rowBytes(dtype: DType, cols: number): number {
   return (cols / BLOCK[dtype].values) * BLOCK[dtype].bytes;

@@ -5,7 +5,7 @@ import type { Backend } from './backend.ts';
 import { checkOptions, OPEN_RULES } from './check.ts';
 import { readGgufHeader, readModelFile } from './checkpoint.ts';
 import { FileError } from './errors.ts';
-import { simdKernels } from './inlined.ts';
+import { kernels } from './inlined.ts';
 import { type FileReport, report } from './inspect.ts';
 import { buildModel, type Model } from './model.ts';
 import { Reference } from './reference.ts';
@@ -41,7 +41,7 @@ export async function open(source: ModelSource, options: OpenOptions = {}): Prom
         : await readVocabulary(options.tokenizer, file.config.vocabSize, signal);
     const tokenizer = vocabulary && new Tokenizer(vocabulary);
     const backend: Backend =
-      options.backend === 'reference' ? new Reference() : new Wasm(instantiate(await simdKernels()));
+      options.backend === 'reference' ? new Reference() : new Wasm(instantiate(await kernels()));
     return await buildModel(backend, file, opened, tokenizer, started, options);
   } finally {
     await opened.close();

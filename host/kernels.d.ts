@@ -1,4 +1,6 @@
-// Written by scripts/build-kernels.ts into dist/host/kernels.js.
+// Written by scripts/build-kernels.ts into dist/host/kernels.js: the release builds of assembly/, base64.
 
-/** The release build of assembly/, base64. */
+/** Baseline SIMD, which every engine has. */
 export const simd: string;
+/** With the relaxed integer dot product. */
+export const relaxed: string;

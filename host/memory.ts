@@ -1,4 +1,4 @@
-import { memoryBytes } from './checkpoint.ts';
+import { memoryBytes } from './dtype.ts';
 import { OptionError } from './errors.ts';
 import { type LlamaLimits, stateSizes } from './llama.ts';
 import type { LlamaConfig, ModelFile } from './model-file.ts';

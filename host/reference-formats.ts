@@ -36,20 +36,37 @@ function bfloatToNumber(bits: number): number {
 }
 
 /**
- * `count` activations as the kernels see them beside quantised weights: q·d per 32, d = max|x|/127 and
- * q = x·(127/max|x|) to the nearest, ties to even, every step rounded to f32.
+ * `count` activations as the kernels see them beside weights of a format: unquantised weights leave them alone, nibbles
+ * meet 8-bit ones, bytes 7-bit ones with a zero point (assembly/activations.ts). Every step is rounded to f32.
  */
-export function roundActivations(x: Float64Array, count: number): Float64Array {
+export function roundActivations(x: Float64Array, count: number, weights: DType): Float64Array {
+  if (weights === 'f32' || weights === 'f16' || weights === 'bf16') return x;
+  const round = weights === 'q4_0' ? round8 : round7;
   const out = new Float64Array(count);
-  const f = Math.fround;
-  for (let at = 0; at < count; at += 32) {
-    let largest = 0;
-    for (let i = 0; i < 32; i++) largest = Math.max(largest, Math.abs(f(x[at + i]!)));
-    const d = f(largest / 127);
-    const inverse = largest > 0 ? f(127 / largest) : 0;
-    for (let i = 0; i < 32; i++) out[at + i] = roundHalfEven(f(f(x[at + i]!) * inverse)) * d;
-  }
+  for (let at = 0; at < count; at += 32) out.set(round(Float32Array.from(x.subarray(at, at + 32))), at);
   return out;
+}
+
+const TINY = 1e-30;
+const f = Math.fround;
+
+function round8(x: Float32Array): number[] {
+  const largest = Math.max(...x.map(Math.abs));
+  if (largest <= TINY) return new Array(32).fill(0);
+  const inverse = f(127 / largest);
+  return Array.from(x, v => roundHalfEven(f(v * inverse)) * f(largest / 127));
+}
+
+function round7(x: Float32Array): number[] {
+  const least = Math.min(...x, 0);
+  const range = f(Math.max(...x, 0) - least);
+  if (range <= TINY) return new Array(32).fill(0);
+  const inverse = f(127 / range);
+  const z = roundHalfEven(f(-least * inverse));
+  return Array.from(x, v => {
+    const q = Math.min(127, Math.max(0, roundHalfEven(f(v * inverse)) + z));
+    return (q - z) * f(range / 127);
+  });
 }
 
 function roundHalfEven(x: number): number {

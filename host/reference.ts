@@ -3,7 +3,7 @@ import { type DType, rowBytes } from './dtype.ts';
 import { decodeRows, roundActivations } from './reference-formats.ts';
 
 export interface ReferenceOptions {
-  /** Round the activations that meet quantised weights to int8 per 32, as the WASM kernels do. Default false. */
+  /** Round the activations that meet quantised weights, as the WASM kernels do. Default false. */
   roundActivations?: boolean;
 }
 
@@ -43,12 +43,15 @@ export class Reference implements Backend {
 
   async fill(
     tensor: Tensor,
-    offset: number,
-    length: number,
+    row: number,
+    rows: number,
     write: (view: Uint8Array) => Promise<void>,
-  ): Promise<void> {
-    await write(this.#stored.get(tensor.buf)!.subarray(offset, offset + length));
+  ): Promise<boolean> {
+    const bytes = rowBytes(tensor.dtype, tensor.cols);
+    const view = this.#stored.get(tensor.buf)!.subarray(row * bytes, (row + rows) * bytes);
+    await write(view);
     this.#decoded.delete(tensor.buf);
+    return decodeRows(view, tensor.dtype, rows * tensor.cols).every(Number.isFinite);
   }
 
   writeF32(buf: Buf, values: ArrayLike<number>): void {
@@ -65,12 +68,6 @@ export class Reference implements Backend {
 
   async readI32(buf: Buf, count: number): Promise<Int32Array> {
     return this.#i(buf).slice(0, count);
-  }
-
-  async isFinite(tensor: Tensor, row: number, rows: number): Promise<boolean> {
-    const bytes = rowBytes(tensor.dtype, tensor.cols);
-    const stored = this.#stored.get(tensor.buf)!.subarray(row * bytes, (row + rows) * bytes);
-    return decodeRows(stored, tensor.dtype, rows * tensor.cols).every(Number.isFinite);
   }
 
   dispose(): void {
@@ -121,8 +118,7 @@ export class Reference implements Backend {
   matmul(out: Buf, x: Buf, w: Tensor, n: number): void {
     const { rows, cols } = w;
     const o = this.#f(out);
-    const quantised = w.dtype === 'q8_0' || w.dtype === 'q4_0' || w.dtype === 'q8_f32';
-    const v = this.#round && quantised ? roundActivations(this.#f(x), n * cols) : this.#f(x);
+    const v = this.#round ? roundActivations(this.#f(x), n * cols, w.dtype) : this.#f(x);
     const weights = this.#w(w);
     for (let t = 0; t < n; t++) {
       for (let r = 0; r < rows; r++) {

@@ -1,9 +1,10 @@
 import type { Backend, Buf, Tensor } from './backend.ts';
-import { type DType, rowBytes } from './dtype.ts';
+import { type DType, GROUPED, memoryBytes, rowBytes } from './dtype.ts';
 import { StateError } from './errors.ts';
 
 type Matmul = (out: number, x: number, w: number, n: number, rows: number, cols: number) => void;
 type Embedding = (out: number, tokens: number, table: number, n: number, cols: number) => void;
+type Relayout = (out: number, rows: number, count: number, cols: number) => void;
 
 /** The exports of assembly/index.ts. Addresses are byte offsets; above 2 GiB JavaScript hands them over as i32. */
 export interface Kernels {
@@ -27,8 +28,11 @@ export interface Kernels {
   finite_q8_0(p: number, count: number): number;
   finite_q8_f32(p: number, count: number): number;
   finite_q4_0(p: number, count: number): number;
-  quantizeActivations(out: number, x: number, blocks: number): void;
-  quantizeActivationsPaired(out: number, x: number, blocks: number): void;
+  relayout_q8_0: Relayout;
+  relayout_q8_f32: Relayout;
+  relayout_q4_0: Relayout;
+  activations7(out: number, x: number, blocks: number): void;
+  activations8(out: number, x: number, blocks: number): void;
   rmsnorm(out: number, x: number, weight: number, n: number, dim: number, eps: number): void;
   ropeTable(
     table: number,
@@ -61,7 +65,7 @@ export interface Kernels {
   ): void;
 }
 
-/** Bytes of an activation block of 32 values (assembly/quantize.ts). */
+/** Bytes of a block of 32 activations in the build that takes more (assembly/activations.ts). */
 const ACTIVATION_BLOCK = 72;
 const PAGE = 65536;
 /** Addresses are 32 bits wide. */
@@ -78,8 +82,8 @@ export class Wasm implements Backend {
   readonly name = 'wasm';
   #kernels: Kernels;
   #end: number;
-  // buffers of the backend's own, grown when a call needs more: rounded activations, and ids for sampling
-  #scratch = { activations: { buf: 0, bytes: 0 }, ids: { buf: 0, bytes: 0 } };
+  /** A buffer of the backend's own, grown when a call needs more: stored rows, rounded activations, ids for sampling. */
+  #scratch = { buf: 0, bytes: 0 };
 
   constructor(kernels: Kernels) {
     this.#kernels = kernels;
@@ -116,16 +120,26 @@ export class Wasm implements Backend {
   }
 
   allocTensor(dtype: DType, rows: number, cols: number): Tensor {
-    return { buf: this.#alloc(rows * rowBytes(dtype, cols)), dtype, rows, cols };
+    return { buf: this.#alloc(memoryBytes({ dtype, rows, cols })), dtype, rows, cols };
   }
 
   async fill(
     tensor: Tensor,
-    offset: number,
-    length: number,
+    row: number,
+    rows: number,
     write: (view: Uint8Array) => Promise<void>,
-  ): Promise<void> {
-    await write(new Uint8Array(this.#kernels.memory.buffer, tensor.buf + offset, length));
+  ): Promise<boolean> {
+    const { buf, dtype, cols } = tensor;
+    const bytes = rows * rowBytes(dtype, cols);
+    const grouped = dtype === 'q8_0' || dtype === 'q8_f32' || dtype === 'q4_0';
+    const stored = grouped ? this.#scratchOf(bytes) : buf + row * rowBytes(dtype, cols);
+    await write(new Uint8Array(this.#kernels.memory.buffer, stored, bytes));
+    const finite = this.#kernels[`finite_${dtype}`](stored, rows * cols) !== 0;
+    if (grouped) {
+      const group = buf + (row / 4) * (cols / 32) * GROUPED[dtype]!;
+      this.#kernels[`relayout_${dtype}`](group, stored, rows, cols);
+    }
+    return finite;
   }
 
   writeF32(buf: Buf, values: ArrayLike<number>): void {
@@ -144,23 +158,14 @@ export class Wasm implements Backend {
     return new Int32Array(this.#kernels.memory.buffer, buf, count).slice();
   }
 
-  async isFinite(tensor: Tensor, row: number, rows: number): Promise<boolean> {
-    const start = tensor.buf + row * rowBytes(tensor.dtype, tensor.cols);
-    return this.#kernels[`finite_${tensor.dtype}`](start, rows * tensor.cols) !== 0;
-  }
-
   dispose(): void {
     // an instance is freed when nothing refers to it: calls after this fail loudly
     this.#kernels = {} as Kernels;
   }
 
-  #scratchOf(kind: 'activations' | 'ids', bytes: number): Buf {
-    const scratch = this.#scratch[kind];
-    if (bytes > scratch.bytes) {
-      scratch.buf = this.#alloc(bytes);
-      scratch.bytes = bytes;
-    }
-    return scratch.buf;
+  #scratchOf(bytes: number): Buf {
+    if (bytes > this.#scratch.bytes) this.#scratch = { buf: this.#alloc(bytes), bytes };
+    return this.#scratch.buf;
   }
 
   embedding(out: Buf, tokens: Buf, table: Tensor, n: number): void {
@@ -178,9 +183,9 @@ export class Wasm implements Backend {
       return;
     }
     const blocks = (n * cols) / 32;
-    const rounded = this.#scratchOf('activations', blocks * ACTIVATION_BLOCK);
-    if (dtype === 'q4_0') this.#kernels.quantizeActivationsPaired(rounded, x, blocks);
-    else this.#kernels.quantizeActivations(rounded, x, blocks);
+    const rounded = this.#scratchOf(blocks * ACTIVATION_BLOCK);
+    if (dtype === 'q4_0') this.#kernels.activations8(rounded, x, blocks);
+    else this.#kernels.activations7(rounded, x, blocks);
     this.#kernels[`matmul_${dtype}`](out, rounded, buf, n, rows, cols);
   }
 
@@ -245,7 +250,7 @@ export class Wasm implements Backend {
     minP: number,
     u: number,
   ): void {
-    const work = this.#scratchOf('ids', 4 * vocab);
+    const work = this.#scratchOf(4 * vocab);
     this.#kernels.sample(id, logits, work, vocab, temperature, topK, topP, minP, u);
   }
 }

@@ -1,5 +1,5 @@
-// Compiles assembly/ for every target of asconfig.json through AssemblyScript's API, and inlines the release build
-// into dist/host/kernels.js so that no runtime has to find a file.
+// Compiles assembly/ for every target of asconfig.json through AssemblyScript's API, and inlines the release
+// builds into dist/host/kernels.js so that no runtime has to find a file.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import asc from 'assemblyscript/asc';
@@ -14,8 +14,13 @@ async function compile(...args: string[]): Promise<void> {
 
 mkdirSync('dist/wasm', { recursive: true });
 await compile('--target', 'simd');
+await compile('--target', 'relaxed');
 await compile('assembly/debug.ts', '--target', 'debug');
 
-const simd = readFileSync('dist/wasm/simd.wasm');
-writeFileSync('dist/host/kernels.js', `export const simd = '${simd.toString('base64')}';\n`);
-process.stdout.write(`kernels: simd ${simd.length} bytes\n`);
+let inlined = '';
+for (const name of ['simd', 'relaxed']) {
+  const bytes = readFileSync(`dist/wasm/${name}.wasm`);
+  inlined += `export const ${name} = '${bytes.toString('base64')}';\n`;
+  process.stdout.write(`kernels: ${name} ${bytes.length} bytes\n`);
+}
+writeFileSync('dist/host/kernels.js', inlined);

@@ -26,7 +26,7 @@ const GOLDEN: { options: TinyModelOptions; hash: string }[] = [
   },
   {
     options: { dtype: 'Q8_0', ropeScale: 2 },
-    hash: '7f0feb76a4de27962a85fbced9c056358d8a8aa669a1d2c24854d11065c618a1',
+    hash: '9cc39267013acb92eb1baed70d15a7edbcd2c6c8c948cf1f8b6da6bca28f6541',
   },
   {
     options: { dtype: 'Q4_0', ropeFactors: [1, 2, 3, 4, 5, 6, 7, 8] },

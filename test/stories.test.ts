@@ -98,7 +98,7 @@ for (const [dtype, bound] of [
         feeds,
       );
       const [logits] = await runTogether(
-        await llamaOf(await BACKENDS['wasm']!(), bytes, { contextLength: 64 }),
+        await llamaOf(await BACKENDS['simd']!(), bytes, { contextLength: 64 }),
         feeds,
       );
       const difference = largestDifference(logits!, expected!);

@@ -1,9 +1,10 @@
 // The backends that suites run on. A suite is a function of a backend: a new one is a line here.
 
 import type { Backend } from '../../host/backend.ts';
-import { simdKernels } from '../../host/inlined.ts';
+import { compileBuild, hasRelaxedDot } from '../../host/inlined.ts';
 import { instantiate, Wasm } from '../../host/wasm.ts';
 
 export const BACKENDS: Record<string, () => Promise<Backend>> = {
-  wasm: async () => new Wasm(instantiate(await simdKernels())),
+  simd: async () => new Wasm(instantiate(await compileBuild('simd'))),
+  ...(hasRelaxedDot() && { relaxed: async () => new Wasm(instantiate(await compileBuild('relaxed'))) }),
 };
