@@ -1,10 +1,10 @@
 // Activations rounded to integers per 32 values, as the integer dot products want them. The build decides how a value
 // is kept: as a byte for the relaxed dot product, as an i16 for the baseline one, whose operands are i16.
 //
-//     block: 32 values q, f32 d, i32 offset          VALUES · 32 + 8 bytes
+//     block: 32 values q, f32 d, offset              VALUES · 32 + 8 bytes
 //
-// 8-bit, for weights that are small unsigned numbers:   x ≈ q·d,        |q| ≤ 127,      offset = Σq
-// 7-bit, for weights that are signed bytes:             x ≈ (q − z)·d,  0 ≤ q ≤ 127,    offset = z
+// 8-bit, for weights that are small unsigned numbers:   x ≈ q·d,        |q| ≤ 127,      offset = i16 Σq of either half
+// 7-bit, for weights that are signed bytes:             x ≈ (q − z)·d,  0 ≤ q ≤ 127,    offset = i32 z
 //
 // The relaxed product `i32x4.relaxed_dot_i8x16_i7x16_add_s` is exact only while one operand stays in 0 … 127, and a
 // signed weight cannot be that operand. The 7-bit form uses the whole range from the block's least to its largest value.
@@ -62,20 +62,20 @@ export function activations8(out: usize, x: usize, blocks: i32): void {
     for (let i: usize = 16; i < 128; i += 16) m = f32x4.max(m, f32x4.abs(v128.load(x + i)));
     const largest = largestLane(m);
     const inverse = f32x4.splat(largest > TINY ? <f32>127 / largest : 0);
-    let sum = i32x4.splat(0);
     for (let i: usize = 0; i < 2; i++) {
       const from = x + (i << 6);
       const a = round4(from, inverse), b = round4(from + 16, inverse);
       const c = round4(from + 32, inverse), d = round4(from + 48, inverse);
       put16(out + i * (16 * VALUE), a, b, c, d);
-      sum = i32x4.add(sum, i32x4.add(i32x4.add(a, b), i32x4.add(c, d)));
+      const sum = i32x4.add(i32x4.add(a, b), i32x4.add(c, d));
+      store<i16>(
+        out + 2 * i,
+        <i16>(i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1) +
+          i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3)),
+        X_OFFSET,
+      );
     }
     store<f32>(out, largest > TINY ? largest / 127 : 0, X_SCALE);
-    store<i32>(
-      out,
-      i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1) + i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3),
-      X_OFFSET,
-    );
     out += X_BLOCK;
     x += 128;
   }

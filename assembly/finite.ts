@@ -38,3 +38,7 @@ export function finite_q8_f32(p: usize, count: i32): bool {
   }
   return true;
 }
+/** half floats, `count` of them, at a stride: a scale of every block */
+export function finite_halves(p: usize, count: i32, stride: i32): bool {
+  return finite16(p, count, stride, 0x7c00);
+}

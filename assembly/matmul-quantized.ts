@@ -3,28 +3,43 @@
 // weight four tokens. Both sum in the same order, so a token's result does not depend on its company.
 
 import { X_BLOCK } from './activations';
+import {
+  IQ4_NL, IQ4_XS, pieces, Q2_K, Q3_K, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, superblockBytes,
+} from './block-formats';
 import { Q4_0, Q8_0, Q8_F32 } from './formats';
 import { storePart } from './math';
+import { groupOf, tileOf } from './piece-blocks';
 import { group4, PIECE_Q4, tile4 } from './piece-q4';
 import { group8, pieceBytes8, tile8 } from './piece-q8';
 
 // @ts-ignore: decorator
 @inline
-function pieceBytes<T>(): usize {
-  return idof<T>() == idof<Q4_0>() ? PIECE_Q4 : pieceBytes8<T>();
+function int8<T>(): bool {
+  return idof<T>() == idof<Q8_0>() || idof<T>() == idof<Q8_F32>();
+}
+
+/** Bytes of four rows of so many blocks of 32 columns. */
+// @ts-ignore: decorator
+@inline
+function bytesOfGroup<T>(blocks: i32): usize {
+  if (idof<T>() == idof<Q4_0>()) return <usize>blocks * PIECE_Q4;
+  if (int8<T>()) return <usize>blocks * pieceBytes8<T>();
+  return <usize>(blocks / pieces<T>()) * superblockBytes<T>();
 }
 
 // @ts-ignore: decorator
 @inline
 function group<T>(w: usize, x: usize, blocks: i32): v128 {
-  return idof<T>() == idof<Q4_0>() ? group4(w, x, blocks) : group8<T>(w, x, blocks);
+  if (idof<T>() == idof<Q4_0>()) return group4(w, x, blocks);
+  return int8<T>() ? group8<T>(w, x, blocks) : groupOf<T>(w, x, blocks);
 }
 
 // @ts-ignore: decorator
 @inline
 function tile<T>(out: usize, outStride: usize, w: usize, v: usize, x: usize, xStride: usize, blocks: i32): void {
   if (idof<T>() == idof<Q4_0>()) tile4(out, outStride, w, v, x, xStride, blocks);
-  else tile8<T>(out, outStride, w, v, x, xStride, blocks);
+  else if (int8<T>()) tile8<T>(out, outStride, w, v, x, xStride, blocks);
+  else tileOf<T>(out, outStride, w, v, x, xStride, blocks);
 }
 
 // @ts-ignore: decorator
@@ -32,7 +47,7 @@ function tile<T>(out: usize, outStride: usize, w: usize, v: usize, x: usize, xSt
 function matmul<T>(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
   assert(cols % 32 == 0, 'matmul: cols must be a multiple of the block');
   const blocks = cols >> 5;
-  const groupBytes = <usize>blocks * pieceBytes<T>(), xStride = <usize>blocks * X_BLOCK;
+  const groupBytes = bytesOfGroup<T>(blocks), xStride = <usize>blocks * X_BLOCK;
   const outStride = <usize>rows << 2;
   let r = 0;
   for (; r + 8 <= rows && n >= 4; r += 8) {
@@ -63,14 +78,44 @@ function matmul<T>(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32)
   }
 }
 
-/** x (n, cols/32) blocks of 7-bit activations, w ⌈rows/4⌉ groups, out (n, rows) */
+/** x (n, cols/32) blocks of activations, w ⌈rows/4⌉ groups, out (n, rows). 7-bit activations: */
 export function matmul_q8_0(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
   matmul<Q8_0>(out, x, w, n, rows, cols);
 }
 export function matmul_q8_f32(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
   matmul<Q8_F32>(out, x, w, n, rows, cols);
 }
-/** As the others, but x are blocks of 8-bit activations. */
+export function matmul_iq4_nl(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
+  matmul<IQ4_NL>(out, x, w, n, rows, cols);
+}
+export function matmul_iq4_xs(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
+  matmul<IQ4_XS>(out, x, w, n, rows, cols);
+}
+/** 8-bit activations: */
 export function matmul_q4_0(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
   matmul<Q4_0>(out, x, w, n, rows, cols);
+}
+export function matmul_q4_1(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
+  matmul<Q4_1>(out, x, w, n, rows, cols);
+}
+export function matmul_q5_0(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
+  matmul<Q5_0>(out, x, w, n, rows, cols);
+}
+export function matmul_q5_1(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
+  matmul<Q5_1>(out, x, w, n, rows, cols);
+}
+export function matmul_q2_k(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
+  matmul<Q2_K>(out, x, w, n, rows, cols);
+}
+export function matmul_q3_k(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
+  matmul<Q3_K>(out, x, w, n, rows, cols);
+}
+export function matmul_q4_k(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
+  matmul<Q4_K>(out, x, w, n, rows, cols);
+}
+export function matmul_q5_k(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
+  matmul<Q5_K>(out, x, w, n, rows, cols);
+}
+export function matmul_q6_k(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
+  matmul<Q6_K>(out, x, w, n, rows, cols);
 }

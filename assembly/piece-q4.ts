@@ -12,7 +12,7 @@ export const PIECE_Q4: usize = 72;
 // @ts-ignore: decorator
 @inline
 function addPiece(sum: v128, dots: v128, d: v128, x: usize): v128 {
-  const exact = i32x4.sub(dots, i32x4.shl(v128.load32_splat(x, X_OFFSET), 3));
+  const exact = i32x4.sub(dots, i32x4.dot_i16x8_s(v128.load32_splat(x, X_OFFSET), i16x8.splat(8)));
   return f32x4.add(sum, f32x4.mul(f32x4.convert_i32x4_s(exact), f32x4.mul(d, v128.load32_splat(x, X_SCALE))));
 }
 

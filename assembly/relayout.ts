@@ -22,25 +22,25 @@ function rowAt(rows: usize, r: i32, left: i32, stride: usize): usize {
 /** (a0 b0 a1 b1): the first halves of two rows of 32-bit lanes, interleaved. */
 // @ts-ignore: decorator
 @inline
-function low(a: v128, b: v128): v128 {
+export function low(a: v128, b: v128): v128 {
   return v128.shuffle<i32>(a, b, 0, 4, 1, 5);
 }
 
 // @ts-ignore: decorator
 @inline
-function high(a: v128, b: v128): v128 {
+export function high(a: v128, b: v128): v128 {
   return v128.shuffle<i32>(a, b, 2, 6, 3, 7);
 }
 
 // @ts-ignore: decorator
 @inline
-function lowHalves(a: v128, b: v128): v128 {
+export function lowHalves(a: v128, b: v128): v128 {
   return v128.shuffle<i64>(a, b, 0, 2);
 }
 
 // @ts-ignore: decorator
 @inline
-function highHalves(a: v128, b: v128): v128 {
+export function highHalves(a: v128, b: v128): v128 {
   return v128.shuffle<i64>(a, b, 1, 3);
 }
 

@@ -1,36 +1,27 @@
 import type { Backend, Buf, Tensor } from './backend.ts';
-import { type DType, GROUPED, memoryBytes, rowBytes } from './dtype.ts';
+import { activationBits, BLOCK, type CodesDType, type DType, GROUPED, memoryBytes, rowBytes } from './dtype.ts';
 import { StateError } from './errors.ts';
 
 type Matmul = (out: number, x: number, w: number, n: number, rows: number, cols: number) => void;
 type Embedding = (out: number, tokens: number, table: number, n: number, cols: number) => void;
 type Relayout = (out: number, rows: number, count: number, cols: number) => void;
 
+/** What every format has, and what every format has that is laid out anew. */
+type Formats = { [D in DType as `matmul_${D}`]: Matmul } & { [D in DType as `embedding_${D}`]: Embedding } & {
+  [D in Exclude<DType, 'f32' | 'f16' | 'bf16'> as `relayout_${D}`]: Relayout;
+};
+
 /** The exports of assembly/index.ts. Addresses are byte offsets; above 2 GiB JavaScript hands them over as i32. */
-export interface Kernels {
+export interface Kernels extends Formats {
   memory: WebAssembly.Memory;
   heapBase(): number;
-  embedding_f32: Embedding;
-  embedding_f16: Embedding;
-  embedding_bf16: Embedding;
-  embedding_q8_0: Embedding;
-  embedding_q8_f32: Embedding;
-  embedding_q4_0: Embedding;
-  matmul_f32: Matmul;
-  matmul_f16: Matmul;
-  matmul_bf16: Matmul;
-  matmul_q8_0: Matmul;
-  matmul_q8_f32: Matmul;
-  matmul_q4_0: Matmul;
   finite_f32(p: number, count: number): number;
   finite_f16(p: number, count: number): number;
   finite_bf16(p: number, count: number): number;
   finite_q8_0(p: number, count: number): number;
   finite_q8_f32(p: number, count: number): number;
   finite_q4_0(p: number, count: number): number;
-  relayout_q8_0: Relayout;
-  relayout_q8_f32: Relayout;
-  relayout_q4_0: Relayout;
+  finite_halves(p: number, count: number, stride: number): number;
   activations7(out: number, x: number, blocks: number): void;
   activations8(out: number, x: number, blocks: number): void;
   rmsnorm(out: number, x: number, weight: number, n: number, dim: number, eps: number): void;
@@ -64,6 +55,20 @@ export interface Kernels {
     u: number,
   ): void;
 }
+
+/** Where half floats stand in a block: the numbers that may fail to be finite. */
+const HALVES: Record<CodesDType, readonly number[]> = {
+  q4_1: [0, 2],
+  q5_0: [0],
+  q5_1: [0, 2],
+  q2_k: [80, 82],
+  q3_k: [108],
+  q4_k: [0, 2],
+  q5_k: [0, 2],
+  q6_k: [208],
+  iq4_nl: [0],
+  iq4_xs: [0],
+};
 
 /** Bytes of a block of 32 activations in the build that takes more (assembly/activations.ts). */
 const ACTIVATION_BLOCK = 72;
@@ -131,15 +136,23 @@ export class Wasm implements Backend {
   ): Promise<boolean> {
     const { buf, dtype, cols } = tensor;
     const bytes = rows * rowBytes(dtype, cols);
-    const grouped = dtype === 'q8_0' || dtype === 'q8_f32' || dtype === 'q4_0';
+    const grouped = dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16';
     const stored = grouped ? this.#scratchOf(bytes) : buf + row * rowBytes(dtype, cols);
     await write(new Uint8Array(this.#kernels.memory.buffer, stored, bytes));
-    const finite = this.#kernels[`finite_${dtype}`](stored, rows * cols) !== 0;
+    const finite = this.#isFinite(stored, dtype, rows * cols);
     if (grouped) {
-      const group = buf + (row / 4) * (cols / 32) * GROUPED[dtype]!;
+      const group = buf + (row / 4) * (cols / BLOCK[dtype].values) * GROUPED[dtype]!;
       this.#kernels[`relayout_${dtype}`](group, stored, rows, cols);
     }
     return finite;
+  }
+
+  #isFinite(stored: Buf, dtype: DType, count: number): boolean {
+    if (!isCodes(dtype)) return this.#kernels[`finite_${dtype}`](stored, count) !== 0;
+    const { values, bytes } = BLOCK[dtype];
+    return HALVES[dtype].every(
+      at => this.#kernels.finite_halves(stored + at, count / values, bytes) !== 0,
+    );
   }
 
   writeF32(buf: Buf, values: ArrayLike<number>): void {
@@ -178,14 +191,14 @@ export class Wasm implements Backend {
 
   matmul(out: Buf, x: Buf, w: Tensor, n: number): void {
     const { buf, dtype, rows, cols } = w;
-    if (dtype === 'f32' || dtype === 'f16' || dtype === 'bf16') {
+    const bits = activationBits(dtype);
+    if (bits === undefined) {
       this.#kernels[`matmul_${dtype}`](out, x, buf, n, rows, cols);
       return;
     }
     const blocks = (n * cols) / 32;
     const rounded = this.#scratchOf(blocks * ACTIVATION_BLOCK);
-    if (dtype === 'q4_0') this.#kernels.activations8(rounded, x, blocks);
-    else this.#kernels.activations7(rounded, x, blocks);
+    this.#kernels[`activations${bits}`](rounded, x, blocks);
     this.#kernels[`matmul_${dtype}`](out, rounded, buf, n, rows, cols);
   }
 
@@ -253,6 +266,10 @@ export class Wasm implements Backend {
     const work = this.#scratchOf(4 * vocab);
     this.#kernels.sample(id, logits, work, vocab, temperature, topK, topP, minP, u);
   }
+}
+
+function isCodes(dtype: DType): dtype is CodesDType {
+  return dtype in HALVES;
 }
 
 function grow(memory: WebAssembly.Memory, pages: number): boolean {

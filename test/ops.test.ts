@@ -11,6 +11,9 @@ import { nmse } from './support/numbers.ts';
 import { encode } from './support/stored.ts';
 import { uniform } from './support/tiny-model.ts';
 
+/** Formats whose groups hold small codes in planes. */
+const CODES = ['q4_1', 'q5_0', 'q5_1', 'q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k', 'iq4_nl', 'iq4_xs'] as const;
+
 /** Largest normalised mean squared error. f32 sums of a few hundred terms stay far below 1e-12. */
 const BOUND: Record<string, number> = {
   'embedding f32': 0,
@@ -19,6 +22,7 @@ const BOUND: Record<string, number> = {
   'embedding q8_0': 1e-14,
   'embedding q4_0': 1e-14,
   'embedding q8_f32': 1e-14,
+  ...Object.fromEntries(CODES.map(dtype => [`embedding ${dtype}`, 0])),
   rmsnorm: 1e-12,
   'matmul f32': 1e-12,
   'matmul f16': 1e-12,
@@ -26,6 +30,7 @@ const BOUND: Record<string, number> = {
   'matmul q8_0': 1e-10,
   'matmul q4_0': 1e-10,
   'matmul q8_f32': 1e-10,
+  ...Object.fromEntries(CODES.map(dtype => [`matmul ${dtype}`, 1e-10])),
   ropeTable: 1e-13,
   rope: 1e-12,
   append: 0,
@@ -39,7 +44,7 @@ const BOUND: Record<string, number> = {
   penalize: 1e-12,
 };
 
-const DTYPES: DType[] = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q8_f32'];
+const DTYPES: DType[] = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q8_f32', ...CODES];
 const SIZES = [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33, 64, 65];
 
 type Run = (backend: Backend, input: Inputs) => Promise<ArrayLike<number>>;
@@ -97,7 +102,10 @@ async function compare(
   backend.dispose();
 }
 
-const colsOf = (dtype: DType): number[] => (BLOCK[dtype].values === 1 ? SIZES : [32, 64, 96, 160]);
+const colsOf = (dtype: DType): number[] => {
+  const { values } = BLOCK[dtype];
+  return values === 1 ? SIZES : [1, 2, 3, 5].map(blocks => blocks * values);
+};
 
 function opsSuite(name: string, make: () => Promise<Backend>): void {
   const test = suite(`ops of ${name}`);

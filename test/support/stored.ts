@@ -1,10 +1,13 @@
 import type { DType } from '../../host/dtype.ts';
 import { halfToNumber } from '../../host/half.ts';
+import { isStoredType } from '../../host/quantize/decode.ts';
+import { encode as encodeAs } from '../../host/quantize/encode.ts';
 import { quantize } from './quantize.ts';
 
 /** `values` as the bytes of a stored format, ours included. */
 export function encode(values: Float32Array, dtype: DType): Uint8Array {
-  if (dtype !== 'q8_f32') return quantize(dtype.toUpperCase(), values);
+  const type = dtype.toUpperCase();
+  if (isStoredType(type)) return encodeAs(type, values);
   const q8 = quantize('Q8_0', values);
   const from = new DataView(q8.buffer);
   const out = new Uint8Array((q8.length / 34) * 36);

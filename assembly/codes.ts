@@ -1,0 +1,72 @@
+// Codes of four rows × 32 columns in planes of 1, 2 or 4 bits a code. A vector of codes in use is a unit: what one dot
+// product instruction takes of every row, four columns as bytes (relaxed build: column k of row r in byte 4r + k) or two
+// as i16 (baseline build: column k of row r in lane 2r + k). Units fill the bytes or i16 of a plane's vectors from the
+// low bits up. Eight columns, a quarter of a piece, are 2 units or 4.
+
+import { highBits, highPlane, levelled, lowBits } from './block-formats';
+
+export const UNITS: i32 = ASC_FEATURE_RELAXED_SIMD ? 2 : 4;
+
+// @ts-ignore: decorator
+@inline
+export function mask(bits: i32): v128 {
+  const ones = (1 << bits) - 1;
+  return ASC_FEATURE_RELAXED_SIMD ? i8x16.splat(<i8>ones) : i16x8.splat(<i16>ones);
+}
+
+/** Quarter q of a plane, its codes in the low bits. What the shift drags over from a neighbour lies above them. */
+// @ts-ignore: decorator
+@inline
+function quarterOf(plane: usize, bits: i32, q: i32): v128 {
+  if (bits == 4) return v128.load(plane + (<usize>q << 4));
+  if (bits == 2) return i16x8.shr_u(v128.load(plane + (<usize>(q >> 1) << 4)), (q & 1) * 2 * UNITS);
+  return i16x8.shr_u(v128.load(plane), q * UNITS);
+}
+
+// @ts-ignore: decorator
+@inline
+export function lowQuarter<T>(planes: usize, q: i32): v128 {
+  return quarterOf(planes, lowBits<T>(), q);
+}
+
+/** Not to be used where there is no high plane. */
+// @ts-ignore: decorator
+@inline
+export function highQuarter<T>(planes: usize, q: i32): v128 {
+  return highBits<T>() ? quarterOf(planes + highPlane<T>(), highBits<T>(), q) : i32x4.splat(0);
+}
+
+/** Moves the units after the first two to the places of these. */
+// @ts-ignore: decorator
+@inline
+export function nextLow<T>(low: v128): v128 {
+  return i16x8.shr_u(low, 2 * lowBits<T>());
+}
+
+// @ts-ignore: decorator
+@inline
+export function nextHigh<T>(high: v128): v128 {
+  return highBits<T>() ? i16x8.shr_u(high, 2 * highBits<T>()) : high;
+}
+
+/** The 16 levels of IQ4_NL and IQ4_XS (ggml-common.h, kvalues_iq4nl). */
+// @ts-ignore: decorator
+@inline
+export function levels(): v128 {
+  return i8x16(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
+}
+
+/** Unit i (0 or 1) of a quarter's bits: codes, or levels where the format has them. */
+// @ts-ignore: decorator
+@inline
+export function unit<T>(low: v128, high: v128, i: i32): v128 {
+  const code = v128.and(i ? i16x8.shr_u(low, lowBits<T>()) : low, mask(lowBits<T>()));
+  if (levelled<T>()) {
+    const level = i8x16.swizzle(levels(), code);
+    return ASC_FEATURE_RELAXED_SIMD ? level : i16x8.shr_s(i16x8.shl(level, 8), 8);
+  }
+  if (!highBits<T>()) return code;
+  const up = lowBits<T>() - i * highBits<T>();
+  const aligned = i16x8.shl(high, up);
+  return v128.or(code, v128.and(aligned, i16x8.shl(mask(highBits<T>()), lowBits<T>())));
+}
