@@ -5,6 +5,7 @@
 //     piece    scales | low plane | high plane       a plane of b bits a code is 16·b bytes (codes.ts)
 //
 //     format    pieces  scales of a piece                   low + high bits   value of code q
+//     Q4_0           1                                              4         (q − 8)·d
 //     Q4_1           1                                              4         q·d + m
 //     Q5_0           1                                              4 + 1     (q − 16)·d
 //     Q5_1           1                                              4 + 1     q·d + m
@@ -19,6 +20,7 @@
 // Stored layouts and formulas: ggml-common.h, ggml-quants.c. A q is at most 63, so codes are the operand in 0 … 127
 // and meet 8-bit activations; levels are signed bytes, which meet 7-bit ones.
 
+export class Q4_0 {}
 export class Q4_1 {}
 export class Q5_0 {}
 export class Q5_1 {}
@@ -68,7 +70,9 @@ export function affine<T>(): bool {
 // @ts-ignore: decorator
 @inline
 export function centre<T>(): i32 {
-  return is<T, Q6_K>() ? 5 : is<T, Q5_0>() ? 4 : 2;
+  if (is<T, Q6_K>()) return 5;
+  if (is<T, Q5_0>()) return 4;
+  return is<T, Q4_0>() ? 3 : 2;
 }
 
 // @ts-ignore: decorator

@@ -7,11 +7,30 @@ import { highBits, highPlane, levelled, lowBits } from './block-formats';
 
 export const UNITS: i32 = ASC_FEATURE_RELAXED_SIMD ? 2 : 4;
 
+// Loaded once a call, so that they stay in registers (half.ts says why they are no constants).
+const MASKS = memory.data<u16>([0, 1, 3, 0, 15], 2);
+const LEVELS = memory.data<i8>([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], 16);
+
+/** The low `bits` (1, 2 or 4) of every byte or i16. */
 // @ts-ignore: decorator
 @inline
-export function mask(bits: i32): v128 {
-  const ones = (1 << bits) - 1;
-  return ASC_FEATURE_RELAXED_SIMD ? i8x16.splat(<i8>ones) : i16x8.splat(<i16>ones);
+export function maskOf(bits: i32): v128 {
+  const p = MASKS + (<usize>bits << 1);
+  return ASC_FEATURE_RELAXED_SIMD ? v128.load8_splat(p) : v128.load16_splat(p);
+}
+
+/** The 16 levels of IQ4_NL and IQ4_XS (ggml-common.h, kvalues_iq4nl). */
+// @ts-ignore: decorator
+@inline
+export function levels(): v128 {
+  return v128.load(LEVELS);
+}
+
+/** What `unit` needs beside the low bits' mask: that of the high ones, or the levels. */
+// @ts-ignore: decorator
+@inline
+export function aidOf<T>(): v128 {
+  return levelled<T>() ? levels() : i16x8.shl(maskOf(highBits<T>()), lowBits<T>());
 }
 
 /** Quarter q of a plane, its codes in the low bits. What the shift drags over from a neighbour lies above them. */
@@ -49,24 +68,15 @@ export function nextHigh<T>(high: v128): v128 {
   return highBits<T>() ? i16x8.shr_u(high, 2 * highBits<T>()) : high;
 }
 
-/** The 16 levels of IQ4_NL and IQ4_XS (ggml-common.h, kvalues_iq4nl). */
-// @ts-ignore: decorator
-@inline
-export function levels(): v128 {
-  return i8x16(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
-}
-
 /** Unit i (0 or 1) of a quarter's bits: codes, or levels where the format has them. */
 // @ts-ignore: decorator
 @inline
-export function unit<T>(low: v128, high: v128, i: i32): v128 {
-  const code = v128.and(i ? i16x8.shr_u(low, lowBits<T>()) : low, mask(lowBits<T>()));
+export function unit<T>(low: v128, high: v128, i: i32, mask: v128, aid: v128): v128 {
+  const code = v128.and(i ? i16x8.shr_u(low, lowBits<T>()) : low, mask);
   if (levelled<T>()) {
-    const level = i8x16.swizzle(levels(), code);
+    const level = i8x16.swizzle(aid, code);
     return ASC_FEATURE_RELAXED_SIMD ? level : i16x8.shr_s(i16x8.shl(level, 8), 8);
   }
   if (!highBits<T>()) return code;
-  const up = lowBits<T>() - i * highBits<T>();
-  const aligned = i16x8.shl(high, up);
-  return v128.or(code, v128.and(aligned, i16x8.shl(mask(highBits<T>()), lowBits<T>())));
+  return v128.or(code, v128.and(i16x8.shl(high, lowBits<T>() - i * highBits<T>()), aid));
 }

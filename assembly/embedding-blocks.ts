@@ -2,10 +2,10 @@
 // rounding, that of the subtraction of a min.
 
 import {
-  affine, centre, headBytes, IQ4_NL, IQ4_XS, levelled, pieceBytes, pieces, Q2_K, Q3_K, Q4_1, Q4_K,
-  Q5_0, Q5_1, Q5_K, Q6_K, scaleBytes, scaled16, scaled32, superblockBytes,
+  affine, centre, headBytes, IQ4_NL, IQ4_XS, levelled, lowBits, pieceBytes, pieces, Q2_K, Q3_K, Q4_0, Q4_1,
+  Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, scaleBytes, scaled16, scaled32, superblockBytes,
 } from './block-formats';
-import { highQuarter, lowQuarter, nextHigh, nextLow, unit, UNITS } from './codes';
+import { aidOf, highQuarter, lowQuarter, maskOf, nextHigh, nextLow, unit, UNITS } from './codes';
 import { halfToFloat } from './half';
 
 /** Places that bring row r's values of a unit into the upper bytes of i32 lanes: all four, or two from `lane` on. */
@@ -52,6 +52,7 @@ function values<T>(codes: v128, d: v128, min: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function embedding<T>(out: usize, tokens: usize, table: usize, n: i32, cols: i32): void {
+  const mask = maskOf(lowBits<T>()), aid = aidOf<T>();
   const superblocks = cols / (32 * pieces<T>());
   for (let t = 0; t < n; t++) {
     const token = load<u32>(tokens);
@@ -67,8 +68,8 @@ function embedding<T>(out: usize, tokens: usize, table: usize, n: i32, cols: i32
           const min = f32x4.splat(affine<T>() ? dmin * minAt<T>(p, r, q >> 1) : 0);
           let low = lowQuarter<T>(p + scaleBytes<T>(), q), high = highQuarter<T>(p + scaleBytes<T>(), q);
           for (let u = 0; u < UNITS; u += 2) {
-            const a = i8x16.swizzle(unit<T>(low, high, 0), places);
-            const b = i8x16.swizzle(unit<T>(low, high, 1), further);
+            const a = i8x16.swizzle(unit<T>(low, high, 0, mask, aid), places);
+            const b = i8x16.swizzle(unit<T>(low, high, 1, mask, aid), further);
             if (ASC_FEATURE_RELAXED_SIMD) {
               v128.store(out, values<T>(a, scale, min));
               v128.store(out, values<T>(b, scale, min), 16);
@@ -89,6 +90,9 @@ function embedding<T>(out: usize, tokens: usize, table: usize, n: i32, cols: i32
 }
 
 /** tokens (n), table ⌈any/4⌉ groups, out (n, cols) */
+export function embedding_q4_0(out: usize, tokens: usize, table: usize, n: i32, cols: i32): void {
+  embedding<Q4_0>(out, tokens, table, n, cols);
+}
 export function embedding_q4_1(out: usize, tokens: usize, table: usize, n: i32, cols: i32): void {
   embedding<Q4_1>(out, tokens, table, n, cols);
 }

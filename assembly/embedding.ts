@@ -73,32 +73,3 @@ export function embedding_q8_0(out: usize, tokens: usize, table: usize, n: i32, 
 export function embedding_q8_f32(out: usize, tokens: usize, table: usize, n: i32, cols: i32): void {
   embedding8<Q8_F32>(out, tokens, table, n, cols);
 }
-
-/** Column k (0 … 7) of row r in a vector of nibbles. */
-// @ts-ignore: decorator
-@inline
-function nibbleOf(vector: usize, r: usize, k: usize): i32 {
-  const byte: usize = ASC_FEATURE_RELAXED_SIMD ? 4 * r + (k & 3) : 4 * r + 2 * (k & 1) + (k >> 2);
-  const high = ASC_FEATURE_RELAXED_SIMD ? k >> 2 : (k >> 1) & 1;
-  const pair = <i32>load<u8>(vector + byte);
-  return high ? pair >> 4 : pair & 15;
-}
-
-export function embedding_q4_0(out: usize, tokens: usize, table: usize, n: i32, cols: i32): void {
-  const blocks = cols >> 5;
-  for (let t = 0; t < n; t++) {
-    const token = load<u32>(tokens);
-    const r = <usize>token & 3;
-    let piece = table + <usize>(token >> 2) * blocks * 72;
-    for (let b = 0; b < blocks; b++) {
-      const d = halfToFloat(load<u16>(piece + 2 * r));
-      for (let k: usize = 0; k < 32; k++) {
-        const q = nibbleOf(piece + 8 + ((k >> 3) << 4), r, k & 7);
-        store<f32>(out + (k << 2), <f32>(q - 8) * d);
-      }
-      piece += 72;
-      out += 128;
-    }
-    tokens += 4;
-  }
-}

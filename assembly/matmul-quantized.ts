@@ -4,12 +4,11 @@
 
 import { X_BLOCK } from './activations';
 import {
-  IQ4_NL, IQ4_XS, pieces, Q2_K, Q3_K, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, superblockBytes,
+  IQ4_NL, IQ4_XS, pieces, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, superblockBytes,
 } from './block-formats';
-import { Q4_0, Q8_0, Q8_F32 } from './formats';
+import { Q8_0, Q8_F32 } from './formats';
 import { storePart } from './math';
 import { groupOf, tileOf } from './piece-blocks';
-import { group4, PIECE_Q4, tile4 } from './piece-q4';
 import { group8, pieceBytes8, tile8 } from './piece-q8';
 
 // @ts-ignore: decorator
@@ -22,7 +21,6 @@ function int8<T>(): bool {
 // @ts-ignore: decorator
 @inline
 function bytesOfGroup<T>(blocks: i32): usize {
-  if (idof<T>() == idof<Q4_0>()) return <usize>blocks * PIECE_Q4;
   if (int8<T>()) return <usize>blocks * pieceBytes8<T>();
   return <usize>(blocks / pieces<T>()) * superblockBytes<T>();
 }
@@ -30,15 +28,13 @@ function bytesOfGroup<T>(blocks: i32): usize {
 // @ts-ignore: decorator
 @inline
 function group<T>(w: usize, x: usize, blocks: i32): v128 {
-  if (idof<T>() == idof<Q4_0>()) return group4(w, x, blocks);
   return int8<T>() ? group8<T>(w, x, blocks) : groupOf<T>(w, x, blocks);
 }
 
 // @ts-ignore: decorator
 @inline
 function tile<T>(out: usize, outStride: usize, w: usize, v: usize, x: usize, xStride: usize, blocks: i32): void {
-  if (idof<T>() == idof<Q4_0>()) tile4(out, outStride, w, v, x, xStride, blocks);
-  else if (int8<T>()) tile8<T>(out, outStride, w, v, x, xStride, blocks);
+  if (int8<T>()) tile8<T>(out, outStride, w, v, x, xStride, blocks);
   else tileOf<T>(out, outStride, w, v, x, xStride, blocks);
 }
 

@@ -2,10 +2,10 @@
 // spread to a code a byte, transposed to four columns of all rows a vector, and packed into planes.
 
 import {
-  affine, headBytes, highBits, highPlane, IQ4_NL, IQ4_XS, levelled, lowBits, pieceBytes, pieces, Q2_K, Q3_K, Q4_1, Q4_K,
-  Q5_0, Q5_1, Q5_K, Q6_K, scaleBytes,
+  affine, headBytes, highBits, highPlane, IQ4_NL, IQ4_XS, levelled, lowBits, pieceBytes, pieces, Q2_K, Q3_K, Q4_0, Q4_1,
+  Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, scaleBytes,
 } from './block-formats';
-import { levels, mask, UNITS } from './codes';
+import { levels, UNITS } from './codes';
 import { high, highHalves, low, lowHalves } from './relayout';
 
 /** Bytes of a block as stored. */
@@ -58,7 +58,7 @@ function codes16<T>(block: usize, k: i32): v128 {
   if (idof<T>() == idof<Q4_1>()) return field(block + 4, k << 2, 4);
   if (idof<T>() == idof<Q5_0>()) return v128.or(field(block + 6, k << 2, 4), spread(block + 2 + (k << 1)));
   if (idof<T>() == idof<Q5_1>()) return v128.or(field(block + 8, k << 2, 4), spread(block + 4 + (k << 1)));
-  if (idof<T>() == idof<IQ4_NL>()) return field(block + 2, k << 2, 4);
+  if (idof<T>() == idof<Q4_0>() || idof<T>() == idof<IQ4_NL>()) return field(block + 2, k << 2, 4);
   if (idof<T>() == idof<IQ4_XS>()) return field(block + 8 + (<usize>(k >> 1) << 4), (k & 1) << 2, 4);
   if (idof<T>() == idof<Q4_K>()) return field(block + 16 + (<usize>(k >> 2) << 5) + odd, (k & 2) << 1, 4);
   if (idof<T>() == idof<Q5_K>()) {
@@ -117,19 +117,20 @@ function putScales<T>(out: usize, r: usize, block: usize, j: i32): void {
 // @ts-ignore: decorator
 @inline
 function quarter(first: v128, second: v128, from: i32, bits: i32): v128 {
+  const low = (1 << bits) - 1;
+  const ones = i8x16.splat(<i8>low);
   if (ASC_FEATURE_RELAXED_SIMD) {
-    const a = v128.and(i16x8.shr_u(first, from), mask(bits)), b = v128.and(i16x8.shr_u(second, from), mask(bits));
+    const a = v128.and(i16x8.shr_u(first, from), ones), b = v128.and(i16x8.shr_u(second, from), ones);
     return v128.or(a, i16x8.shl(b, bits));
   }
   // columns 0 1 4 5 of every row, and 2 3 6 7, so that a column and the one four further on share a lane
   const even = v128.shuffle<i8>(first, second, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
   const odd = v128.shuffle<i8>(first, second, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
-  const ones = (1 << bits) - 1;
-  const byte = i8x16.splat(<i8>ones);
-  const a = v128.and(i16x8.shr_u(even, from), byte), b = v128.and(i16x8.shr_u(odd, from), byte);
+  const a = v128.and(i16x8.shr_u(even, from), ones), b = v128.and(i16x8.shr_u(odd, from), ones);
   const pairs = v128.or(a, i16x8.shl(b, bits));
   // the high byte's 2·bits move down to the low byte's
-  return bits == 4 ? pairs : v128.and(v128.or(pairs, i16x8.shr_u(pairs, 8 - 2 * bits)), mask(4 * bits));
+  const all = (1 << (4 * bits)) - 1;
+  return bits == 4 ? pairs : v128.and(v128.or(pairs, i16x8.shr_u(pairs, 8 - 2 * bits)), i16x8.splat(<i16>all));
 }
 
 /** A plane from the eight vectors of a piece. */
@@ -228,6 +229,9 @@ function relayout<T>(out: usize, rows: usize, count: i32, cols: i32): void {
   }
 }
 
+export function relayout_q4_0(out: usize, rows: usize, count: i32, cols: i32): void {
+  relayout<Q4_0>(out, rows, count, cols);
+}
 export function relayout_q4_1(out: usize, rows: usize, count: i32, cols: i32): void {
   relayout<Q4_1>(out, rows, count, cols);
 }

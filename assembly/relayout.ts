@@ -4,7 +4,6 @@
 //
 //     q8_0   (144 bytes)   f16 d[4], i16 Σq[4], i8 q[8][16]     four columns a vector; Σq corrects for the
 //     q8_f32 (152 bytes)   f32 d[4], i16 Σq[4], i8 q[8][16]     activations' zero point
-//     q4_0   (72 bytes)    f16 d[4], u8 q[4][16]                eight columns a vector, two in a byte
 //
 // Relaxed build: column k of row r stands in byte 4r + k % 4, in the high nibble if k ≥ 4.
 // Baseline build, whose products take pairs of i16: columns 0, 1 of every row and then columns 2, 3, so that a sign
@@ -108,56 +107,6 @@ export function relayout_q8_f32(out: usize, rows: usize, count: i32, cols: i32):
       store<u32>(out, load<u32>(d), 12);
       putPiece8(out + 16, a + 4, b + 4, c + 4, d + 4);
       out += 152; a += 36; b += bStep; c += cStep; d += dStep;
-    }
-    rows += stride << 2;
-  }
-}
-
-/** Stores eight columns of four rows: columns 0 … 3 as bytes in `first`, 4 … 7 in `second`. */
-// @ts-ignore: decorator
-@inline
-function putNibbles(out: usize, first: v128, second: v128): void {
-  if (ASC_FEATURE_RELAXED_SIMD) {
-    v128.store(out, v128.or(first, i8x16.shl(second, 4)));
-  } else {
-    const lows = v128.shuffle<i8>(first, second, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
-    const highs = v128.shuffle<i8>(first, second, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
-    v128.store(out, v128.or(lows, i8x16.shl(highs, 4)));
-  }
-}
-
-/** Sixteen columns of four rows, one in a byte. */
-// @ts-ignore: decorator
-@inline
-function put16Nibbles(out: usize, a: v128, b: v128, c: v128, d: v128): void {
-  const ab = low(a, b), cd = low(c, d), ab2 = high(a, b), cd2 = high(c, d);
-  putNibbles(out, lowHalves(ab, cd), highHalves(ab, cd));
-  putNibbles(out + 16, lowHalves(ab2, cd2), highHalves(ab2, cd2));
-}
-
-/** As `relayout_q8_0`, from blocks { f16 d; u8 q[16] }: the low nibbles are columns 0 … 15 */
-export function relayout_q4_0(out: usize, rows: usize, count: i32, cols: i32): void {
-  const blocks = cols >> 5;
-  const stride = <usize>blocks * 18;
-  const nibble = i8x16.splat(15);
-  for (let left = count; left > 0; left -= 4) {
-    let a = rows, b = rowAt(rows, 1, left, stride), c = rowAt(rows, 2, left, stride), d = rowAt(rows, 3, left, stride);
-    const bStep: usize = left > 1 ? 18 : 0, cStep: usize = left > 2 ? 18 : 0, dStep: usize = left > 3 ? 18 : 0;
-    for (let i = 0; i < blocks; i++) {
-      store<u16>(out, load<u16>(a));
-      store<u16>(out, load<u16>(b), 2);
-      store<u16>(out, load<u16>(c), 4);
-      store<u16>(out, load<u16>(d), 6);
-      const va = v128.load(a, 2), vb = v128.load(b, 2), vc = v128.load(c, 2), vd = v128.load(d, 2);
-      put16Nibbles(
-        out + 8,
-        v128.and(va, nibble), v128.and(vb, nibble), v128.and(vc, nibble), v128.and(vd, nibble),
-      );
-      put16Nibbles(
-        out + 40,
-        i8x16.shr_u(va, 4), i8x16.shr_u(vb, 4), i8x16.shr_u(vc, 4), i8x16.shr_u(vd, 4),
-      );
-      out += 72; a += 18; b += bStep; c += cStep; d += dStep;
     }
     rows += stride << 2;
   }

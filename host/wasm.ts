@@ -1,5 +1,13 @@
 import type { Backend, Buf, Tensor } from './backend.ts';
-import { activationBits, BLOCK, type CodesDType, type DType, GROUPED, memoryBytes, rowBytes } from './dtype.ts';
+import {
+  activationBits,
+  BLOCK,
+  type CodesDType,
+  type DType,
+  GROUPED,
+  memoryBytes,
+  rowBytes,
+} from './dtype.ts';
 import { StateError } from './errors.ts';
 
 type Matmul = (out: number, x: number, w: number, n: number, rows: number, cols: number) => void;
@@ -150,9 +158,7 @@ export class Wasm implements Backend {
   #isFinite(stored: Buf, dtype: DType, count: number): boolean {
     if (!isCodes(dtype)) return this.#kernels[`finite_${dtype}`](stored, count) !== 0;
     const { values, bytes } = BLOCK[dtype];
-    return HALVES[dtype].every(
-      at => this.#kernels.finite_halves(stored + at, count / values, bytes) !== 0,
-    );
+    return HALVES[dtype].every(at => this.#kernels.finite_halves(stored + at, count / values, bytes) !== 0);
   }
 
   writeF32(buf: Buf, values: ArrayLike<number>): void {
