@@ -12,15 +12,27 @@ export const PIECE_Q4: usize = 72;
 // @ts-ignore: decorator
 @inline
 function addPiece(sum: v128, dots: v128, d: v128, x: usize): v128 {
-  const exact = i32x4.sub(dots, i32x4.shl(v128.load32_splat(x, X_OFFSET), 3));
+  const exact = i32x4.sub(rows(dots), i32x4.shl(v128.load32_splat(x, X_OFFSET), 3));
   return f32x4.add(sum, f32x4.mul(f32x4.convert_i32x4_s(exact), f32x4.mul(d, v128.load32_splat(x, X_SCALE))));
 }
 
-/** acc + w · x for four columns a row: signed activations, nibbles in bytes. */
+/**
+ * acc + w · x for four columns a row: signed activations, nibbles in bytes, sums of two columns in i16. A block's eight
+ * products reach 8 · 2 · 127 · 15 = 30,480 at most, so nothing overflows before `rows` adds the pairs.
+ * (Measured on a Zen 4, where the engine has no VNNI to use: 43 G multiply-adds/s against 28 for the i32 product, which
+ * takes five instructions there; with VNNI it would take one against two.)
+ */
 // @ts-ignore: decorator
 @inline
 function dot(acc: v128, w: v128, x: v128): v128 {
-  return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, w, acc);
+  return i16x8.add(acc, i16x8.relaxed_dot_i8x16_i7x16_s(x, w));
+}
+
+/** A block's sums in lanes of rows. */
+// @ts-ignore: decorator
+@inline
+function rows(acc: v128): v128 {
+  return ASC_FEATURE_RELAXED_SIMD ? i32x4.extadd_pairwise_i16x8_s(acc) : acc;
 }
 
 /** acc + w · x for two columns a row: a nibble in an i16. */
@@ -53,12 +65,11 @@ export function group4(w: usize, x: usize, blocks: i32): v128 {
   const step = X_SCALE >> 2; // activations of eight columns
   let sum = f32x4.splat(0);
   for (let b = 0; b < blocks; b++) {
-    // two chains, since a product waits for the one before
-    let a = dotVector(i32x4.splat(0), v128.load(w, 8), x);
-    let c = dotVector(i32x4.splat(0), v128.load(w, 24), x + step);
-    a = dotVector(a, v128.load(w, 40), x + 2 * step);
-    c = dotVector(c, v128.load(w, 56), x + 3 * step);
-    sum = addPiece(sum, i32x4.add(a, c), halfToFloat4(v128.load_ext<u16>(w)), x);
+    let dots = dotVector(i32x4.splat(0), v128.load(w, 8), x);
+    dots = dotVector(dots, v128.load(w, 24), x + step);
+    dots = dotVector(dots, v128.load(w, 40), x + 2 * step);
+    dots = dotVector(dots, v128.load(w, 56), x + 3 * step);
+    sum = addPiece(sum, dots, halfToFloat4(v128.load_ext<u16>(w)), x);
     w += PIECE_Q4;
     x += X_BLOCK;
   }
