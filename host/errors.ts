@@ -3,6 +3,7 @@ export type ErrorCode =
   // the bytes of a file
   | 'file-not-found'
   | 'file-unreadable'
+  | 'file-unwritable'
   | 'file-empty'
   | 'file-truncated'
   | 'bad-magic'

@@ -20,6 +20,8 @@ export type { FileReport } from './inspect.ts';
 export type { MemoryPlan } from './memory.ts';
 export type { Model } from './model.ts';
 export type { LlamaConfig, Metadata, MetadataValue, Vocabulary } from './model-file.ts';
+export { type QuantizeOptions, type QuantizeReport, quantize, type Sink } from './quantize/index.ts';
+export { QUANTIZE_TYPES, type QuantizeType } from './quantize/recipe.ts';
 export type { StreamDecoder, Tokenizer } from './tokenizer.ts';
 
 /**
