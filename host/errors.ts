@@ -35,6 +35,7 @@ export type ErrorCode =
   | 'unexpected-tensor'
   | 'no-weights'
   | 'non-finite-weights'
+  | 'non-finite-results'
   | 'bad-vocabulary'
   | 'unsupported-tokenizer'
   // what the caller asked for

@@ -37,7 +37,8 @@ export interface Kernels {
   ropeTable(
     table: number,
     factors: number,
-    positions: number,
+    first: number,
+    count: number,
     headDim: number,
     base: number,
     scale: number,
@@ -99,7 +100,7 @@ export class Wasm implements Backend {
     const end = start + bytes;
     const { memory } = this.#kernels;
     const missing = Math.ceil((end - memory.buffer.byteLength) / PAGE);
-    if (end > MAX_BYTES || (missing > 0 && !grow(memory, missing))) {
+    if (end > MAX_BYTES - ALIGN || (missing > 0 && !grow(memory, missing))) {
       throw new StateError('out-of-memory', {
         where: 'WebAssembly memory',
         expected: `${end} bytes in one memory of at most ${MAX_BYTES}`,
@@ -192,12 +193,13 @@ export class Wasm implements Backend {
   ropeTable(
     table: Buf,
     factors: Tensor | undefined,
-    positions: number,
+    first: number,
+    count: number,
     headDim: number,
     base: number,
     scale: number,
   ): void {
-    this.#kernels.ropeTable(table, factors?.buf ?? 0, positions, headDim, base, scale);
+    this.#kernels.ropeTable(table, factors?.buf ?? 0, first, count, headDim, base, scale);
   }
 
   rope(...args: Parameters<Backend['rope']>): void {
