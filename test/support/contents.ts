@@ -2,6 +2,7 @@
 
 import { BLOCK, type DType, rowBytes } from '../../host/dtype.ts';
 import type { Random } from '../../host/random.ts';
+import type { Quantized, Rounded } from './forms.ts';
 
 /** An integer in low .. high, both included. */
 export function integer(random: Random, low: number, high: number): number {
@@ -100,19 +101,16 @@ export function alignOf(dtype: DType): number {
   return dtype === 'f32' || dtype === 'q8_f32' ? 4 : 2;
 }
 
-/** Blocks of rounded activations as assembly/quantize.ts defines them. */
-export function roundedActivations(random: Random, blocks: number): Uint8Array {
-  const data = new Uint8Array(72 * blocks);
-  const view = new DataView(data.buffer);
-  for (let block = 0; block < data.length; block += 72) {
-    let sum = 0;
-    for (let i = 0; i < 32; i++) {
-      const q = integer(random, -127, 127);
-      view.setInt16(block + 2 * i, q, true);
-      sum += q;
-    }
-    view.setFloat32(block + 64, random.next(), true);
-    view.setInt32(block + 68, 8 * sum, true);
-  }
-  return data;
+/** Blocks of activations as they are rounded for a weight format; any value that a block can hold, its extremes too. */
+export function roundedActivations(random: Random, weights: Quantized, blocks: number): Rounded[] {
+  const [least, most] = weights === 'q4_0' ? [-127, 127] : [0, 127];
+  return Array.from({ length: blocks }, () => {
+    const extreme = random.next() < 1 / 8;
+    const q = Array.from({ length: 32 }, () => {
+      return extreme ? pick(random, [least, most]) : integer(random, least, most);
+    });
+    const sum = q.reduce((total, value) => total + value, 0);
+    const zero = integer(random, 0, 127);
+    return { q, d: random.next(), offset: weights === 'q4_0' ? sum : zero };
+  });
 }

@@ -4,6 +4,7 @@
  */
 
 import type { Random } from '../../host/random.ts';
+import type { Build } from './forms.ts';
 import {
   append,
   attention,
@@ -11,25 +12,25 @@ import {
   embedding,
   finite,
   matmul,
-  quantize,
   rmsnorm,
   rope,
   ropeTable,
   takeRows,
 } from './model-cases.ts';
 import type { Call, OpCase } from './operands.ts';
+import { activations, relayout } from './quantized-cases.ts';
 import { addBias, crossEntropy, penalize, sample, topLogprobs } from './sampling-cases.ts';
 
 /** For each export of assembly/index.ts, heapBase apart, a maker of random calls. */
-const CASES: Record<string, (random: Random) => Call> = {
+const CASES: Record<string, (random: Random, build: Build) => Call> = {
+  activations7: activations,
+  activations8: activations,
   add: random => elementwise(random, ['a', 'b']),
   addBias,
   append,
   attention,
   crossEntropy,
   penalize,
-  quantizeActivations: quantize,
-  quantizeActivationsPaired: quantize,
   rmsnorm,
   rope,
   ropeTable,
@@ -44,8 +45,11 @@ for (const dtype of ['f32', 'f16', 'bf16', 'q8_0', 'q8_f32', 'q4_0'] as const) {
   CASES[`finite_${dtype}`] = finite(dtype);
 }
 
+for (const dtype of ['q8_0', 'q8_f32', 'q4_0'] as const) CASES[`relayout_${dtype}`] = relayout(dtype);
+
 export const ops: string[] = Object.keys(CASES).sort();
 
-export function randomCase(op: string, random: Random): OpCase {
-  return { op, ...CASES[op]!(random) };
+/** The same `random` makes the same call for every build, in the form in which the build keeps its operands. */
+export function randomCase(op: string, random: Random, build: Build): OpCase {
+  return { op, ...CASES[op]!(random, build) };
 }
