@@ -1,4 +1,5 @@
 import type { ModelSource } from '../api.ts';
+import { checkOptions, OPEN_RULES, type Rules } from '../check.ts';
 import { readGgufHeader } from '../checkpoint.ts';
 import { FileError, OptionError, quote } from '../errors.ts';
 import { ggmlTypeNamed } from '../ggml-types.ts';
@@ -50,6 +51,13 @@ export interface QuantizeReport {
   bytes: { from: number; to: number };
 }
 
+const RULES: Rules = {
+  type: { expected: 'a text', test: value => typeof value === 'string' },
+  pure: { expected: 'true or false', test: value => typeof value === 'boolean' },
+  signal: OPEN_RULES['signal']!,
+  onProgress: OPEN_RULES['onProgress']!,
+};
+
 /** Values encoded between two looks at the event loop; a multiple of every block. */
 const CHUNK = 2 ** 18;
 
@@ -69,6 +77,7 @@ export async function quantize(
   sink: Sink,
   options: QuantizeOptions,
 ): Promise<QuantizeReport> {
+  checkOptions('quantize', options, RULES);
   const { type, pure = false, signal, onProgress } = options;
   checkType(type);
   signal?.throwIfAborted();
@@ -184,7 +193,7 @@ function familyOf({ metadata, tensors }: GgufHeader): Family {
 function checkType(type: unknown): void {
   if (QUANTIZE_TYPES.some(known => known === type)) return;
   throw new OptionError(typeof type === 'string' ? 'option-range' : 'option-type', {
-    where: 'type',
+    where: 'quantize: type',
     expected: QUANTIZE_TYPES.join(', '),
     got: typeof type === 'string' ? quote(type) : typeof type,
     hint: 'Q8_0 loses next to nothing; Q4_K_M is a common choice for large models.',
