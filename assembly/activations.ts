@@ -86,7 +86,8 @@ export function activations8(out: usize, x: usize, blocks: i32): void {
  * q = x / d + z, both to the nearest
  */
 export function activations7(out: usize, x: usize, blocks: i32): void {
-  const zero = i32x4.splat(0), most = i32x4.splat(127);
+  // q ≥ 0 by itself, since the least value rounds to −z
+  const most = i32x4.splat(127);
   for (; blocks > 0; blocks--) {
     const largest = max<f32>(largestOf(x), 0);
     let m = v128.load(x);
@@ -100,10 +101,10 @@ export function activations7(out: usize, x: usize, blocks: i32): void {
       const from = x + (i << 6);
       put16(
         out + i * (16 * VALUE),
-        i32x4.max_s(zero, i32x4.min_s(most, i32x4.add(round4(from, inverse), shift))),
-        i32x4.max_s(zero, i32x4.min_s(most, i32x4.add(round4(from + 16, inverse), shift))),
-        i32x4.max_s(zero, i32x4.min_s(most, i32x4.add(round4(from + 32, inverse), shift))),
-        i32x4.max_s(zero, i32x4.min_s(most, i32x4.add(round4(from + 48, inverse), shift))),
+        i32x4.min_s(most, i32x4.add(round4(from, inverse), shift)),
+        i32x4.min_s(most, i32x4.add(round4(from + 16, inverse), shift)),
+        i32x4.min_s(most, i32x4.add(round4(from + 32, inverse), shift)),
+        i32x4.min_s(most, i32x4.add(round4(from + 48, inverse), shift)),
       );
     }
     store<f32>(out, range > TINY ? range / 127 : 0, X_SCALE);

@@ -29,9 +29,6 @@ export function finite_bf16(p: usize, count: i32): bool {
 export function finite_q8_0(p: usize, count: i32): bool {
   return finite16(p, count >> 5, 34, 0x7c00);
 }
-export function finite_q4_0(p: usize, count: i32): bool {
-  return finite16(p, count >> 5, 18, 0x7c00);
-}
 export function finite_q8_f32(p: usize, count: i32): bool {
   for (const end = p + <usize>(count >> 5) * 36; p < end; p += 36) {
     if ((load<u32>(p) & 0x7f800000) == 0x7f800000) return false;

@@ -1,5 +1,4 @@
-// Markers of the formats in which groups of rows stand in memory (relayout.ts), told apart at compile time.
+// Markers of the int8 formats in which groups of rows stand in memory (relayout.ts), told apart at compile time.
 
 export class Q8_0 {}
 export class Q8_F32 {}
-export class Q4_0 {}

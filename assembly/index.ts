@@ -9,7 +9,7 @@ export {
   embedding_iq4_nl, embedding_iq4_xs, embedding_q2_k, embedding_q3_k, embedding_q4_0,
   embedding_q4_1, embedding_q4_k, embedding_q5_0, embedding_q5_1, embedding_q5_k, embedding_q6_k,
 } from './embedding-blocks';
-export { finite_bf16, finite_f16, finite_f32, finite_halves, finite_q4_0, finite_q8_0, finite_q8_f32 } from './finite';
+export { finite_bf16, finite_f16, finite_f32, finite_halves, finite_q8_0, finite_q8_f32 } from './finite';
 export { crossEntropy } from './loss';
 export { matmul_bf16, matmul_f16, matmul_f32 } from './matmul';
 export {

@@ -1,13 +1,13 @@
-// Quantised weights as the kernels read them, made from stored rows while a file streams in: groups of four rows, and
+// Int8 weights as the kernels read them, made from stored rows while a file streams in: groups of four rows, and
 // in a group one piece for every 32 columns, so that one stream brings scales and weights in the order of their use.
 // A vector holds some columns of all four rows: products sum up in a lane a row.
 //
 //     q8_0   (144 bytes)   f16 d[4], i16 Σq[4], i8 q[8][16]     four columns a vector; Σq corrects for the
 //     q8_f32 (152 bytes)   f32 d[4], i16 Σq[4], i8 q[8][16]     activations' zero point
 //
-// Relaxed build: column k of row r stands in byte 4r + k % 4, in the high nibble if k ≥ 4.
+// Relaxed build: column k of row r stands in byte 4r + k.
 // Baseline build, whose products take pairs of i16: columns 0, 1 of every row and then columns 2, 3, so that a sign
-// extension gives pairs of a row; and columns 2i, 2i + 1 in nibble i of a row's two 16-bit lanes.
+// extension gives pairs of a row.
 
 const ZEROS = memory.data(36, 4);
 

@@ -1,16 +1,23 @@
 // Rotary position embedding, Su et al. 2021, "RoFormer"; Llama rotates adjacent pairs.
 
+const TAU: f64 = 2 * NativeMath.PI;
+/** AssemblyScript's sine is wrong for some angles beyond this: only odd scalings get there. */
+const LARGE: f64 = 1048576;
+
 /**
- * table[p][i] = (cos a, sin a) with a = p/scale · base^(−2i/headDim) / factors[i], computed in f64;
+ * The rows first … first + count − 1 of table[p][i] = (cos a, sin a) with a = p/scale · base^(−2i/headDim) / factors[i], computed in f64;
  * table (positions, headDim/2, 2), factors (headDim/2) or 0
  */
-export function ropeTable(table: usize, factors: usize, positions: i32, headDim: i32, base: f64, scale: f64): void {
+export function ropeTable(
+  table: usize, factors: usize, first: i32, count: i32, headDim: i32, base: f64, scale: f64,
+): void {
   for (let i = 0; i < headDim; i += 2) {
     let frequency = NativeMath.pow(base, -(<f64>i / <f64>headDim)) / scale;
     if (factors) frequency /= <f64>load<f32>(factors + (<usize>i << 1));
-    let entry = table + (<usize>i << 2);
-    for (let p = 0; p < positions; p++) {
-      const angle = <f64>p * frequency;
+    let entry = table + ((<usize>first * headDim + i) << 2);
+    for (let p = first; p < first + count; p++) {
+      let angle = <f64>p * frequency;
+      if (angle > LARGE) angle -= floor<f64>(angle / TAU) * TAU;
       store<f32>(entry, <f32>NativeMath.cos(angle));
       store<f32>(entry, <f32>NativeMath.sin(angle), 4);
       entry += <usize>headDim << 2;

@@ -68,10 +68,10 @@ export function sample(
   id: usize, logits: usize, work: usize, vocab: i32, temperature: f32, topK: i32, topP: f32, minP: f32, u: f32,
 ): void {
   assert(vocab > 0 && temperature >= 0 && u >= 0 && u < 1, 'sample: argument out of range');
-  if (temperature == 0) {
-    selectTop(id, logits, vocab, 1);
-    return;
-  }
+  selectTop(id, logits, vocab, 1);
+  const largest = load<f32>(logits + (<usize>load<u32>(id) << 2));
+  if (!isFinite<f32>(largest)) store<i32>(id, -1);
+  if (temperature == 0 || !isFinite<f32>(largest)) return;
   const sorted = topK > 0 && topK < vocab;
   let limit = sorted ? topK : vocab;
   if (sorted) selectTop(work, logits, vocab, limit);

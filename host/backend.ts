@@ -59,13 +59,14 @@ export interface Backend {
   /** out = x · wᵀ;  x (n, cols), w (rows, cols), out (n, rows). Quantised weights meet rounded activations (assembly/activations.ts). */
   matmul(out: Buf, x: Buf, w: Tensor, n: number): void;
   /**
-   * table[p][i] = (cos a, sin a) with a = p/scale · base^(−2i/headDim) / factors[i];  table (positions, headDim/2, 2),
+   * Rows first … first + count − 1 of table[p][i] = (cos a, sin a) with a = p/scale · base^(−2i/headDim) / factors[i];  table (positions, headDim/2, 2),
    * factors (1, headDim/2) f32, or undefined for none
    */
   ropeTable(
     table: Buf,
     factors: Tensor | undefined,
-    positions: number,
+    first: number,
+    count: number,
     headDim: number,
     base: number,
     scale: number,
@@ -129,7 +130,7 @@ export interface Backend {
    * id[0] = a draw from softmax(logits / temperature), cut to the topK largest (0: all), then to those with at least
    * minP of the largest probability, then to the fewest whose probabilities, renormalised over what the earlier cuts
    * left, reach topP. Candidates stand in descending order, the lower id first among equals; the draw takes the first
-   * whose running sum exceeds u ∈ [0, 1). temperature 0 takes the first candidate.
+   * whose running sum exceeds u ∈ [0, 1). temperature 0 takes the first candidate. −1 if the largest is not finite.
    */
   sample(
     id: Buf,

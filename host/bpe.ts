@@ -14,8 +14,10 @@ export interface Lexicon {
   readonly lengths: Int32Array;
   /** No longer text need be looked up. */
   readonly longest: number;
-  /** User-defined pieces by first code unit, longest first. They match before anything else and never merge. */
-  readonly userDefined: ReadonlyMap<number, readonly { id: number; text: string }[]>;
+  /** User-defined pieces, which match before anything else and never merge: ids by text, lengths by first code unit. */
+  readonly userDefined: ReadonlyMap<string, number>;
+  /** Longest first, each once. */
+  readonly userDefinedLengths: ReadonlyMap<number, readonly number[]>;
 }
 
 /** A stretch of text and its piece; id −1 where the vocabulary has none. */
@@ -30,7 +32,8 @@ export interface WorkCounter {
 
 export function lexiconOf({ pieces, scores, types }: Vocabulary): Lexicon {
   const ids = new Map<string, number>();
-  const userDefined = new Map<number, { id: number; text: string }[]>();
+  const userDefined = new Map<string, number>();
+  const lengthsByFirst = new Map<number, Set<number>>();
   let longest = 0;
   for (const [id, piece] of pieces.entries()) {
     const type = types[id];
@@ -43,12 +46,15 @@ export function lexiconOf({ pieces, scores, types }: Vocabulary): Lexicon {
       // spaces are U+2581 in the text that it is compared with
       const text = piece.replaceAll(' ', '\u2581');
       const first = text.charCodeAt(0);
-      const sameFirst = userDefined.get(first);
-      if (sameFirst === undefined) userDefined.set(first, [{ id, text }]);
-      else sameFirst.push({ id, text });
+      if (!userDefined.has(text)) userDefined.set(text, id);
+      const known = lengthsByFirst.get(first);
+      if (known === undefined) lengthsByFirst.set(first, new Set([text.length]));
+      else known.add(text.length);
     }
   }
-  for (const sameFirst of userDefined.values()) sameFirst.sort((a, b) => b.text.length - a.text.length);
+  const userDefinedLengths = new Map(
+    Array.from(lengthsByFirst, ([first, known]) => [first, [...known].sort((a, b) => b - a)]),
+  );
 
   const byScore = Array.from(pieces.keys()).sort((a, b) => compareDescending(scores[a]!, scores[b]!));
   const ranks = new Int32Array(pieces.length);
@@ -57,7 +63,7 @@ export function lexiconOf({ pieces, scores, types }: Vocabulary): Lexicon {
     ranks[id] = ranks[better]! + (scores[better] === scores[id] ? 0 : 1);
   }
   const lengths = Int32Array.from(pieces, piece => piece.length);
-  return { ids, ranks, types, lengths, longest, userDefined };
+  return { ids, ranks, types, lengths, longest, userDefined, userDefinedLengths };
 }
 
 /** −∞ and +∞ are scores too: a difference would be NaN. */
@@ -82,14 +88,14 @@ export function segment(lexicon: Lexicon, text: string, emit: EmitSymbol, work?:
 
   let count = 0;
   for (let at = 0, last = -1; at < n; ) {
-    const match = frozen === undefined ? undefined : matchUserDefined(lexicon, text, at);
-    if (match === undefined) {
+    const match = frozen === undefined ? -1 : matchUserDefined(lexicon, text, at);
+    if (match < 0) {
       const units = text.codePointAt(at)! > 0xffff ? 2 : 1;
       length[at] = units;
       piece[at] = ids.get(text.slice(at, at + units)) ?? -1;
     } else {
-      length[at] = match.text.length;
-      piece[at] = match.id;
+      length[at] = lengths[match]!;
+      piece[at] = match;
       frozen![at] = 1;
     }
     previous[at] = last;
@@ -136,24 +142,31 @@ export function segment(lexicon: Lexicon, text: string, emit: EmitSymbol, work?:
   }
 
   /** Unused pieces may lead to longer ones but not stay: they fall back into what they were merged from. */
-  const resegment = (id: number, start: number, units: number): void => {
-    const split = id >= 0 && types[id] === PieceType.unused ? parts.get(id) : undefined;
-    if (split === undefined) {
-      emit(id, start, units);
-      return;
+  const resegment = (whole: number, from: number, size: number): void => {
+    // a list of its own rather than recursion: a vocabulary may nest thousands deep
+    const open = [{ id: whole, start: from, units: size }];
+    for (let top = open.pop(); top; top = open.pop()) {
+      const { id, start, units } = top;
+      const split = id >= 0 && types[id] === PieceType.unused ? parts.get(id) : undefined;
+      if (split === undefined) {
+        emit(id, start, units);
+        continue;
+      }
+      const { left, leftLength, right } = split;
+      open.push({ id: right, start: start + leftLength, units: units - leftLength });
+      open.push({ id: left, start, units: leftLength });
     }
-    resegment(split.left, start, split.leftLength);
-    resegment(split.right, start + split.leftLength, units - split.leftLength);
   };
   for (let at = 0; at < n; at = next[at]!) resegment(piece[at]!, at, length[at]!);
 }
 
-function matchUserDefined(
-  lexicon: Lexicon,
-  text: string,
-  at: number,
-): { id: number; text: string } | undefined {
-  return lexicon.userDefined.get(text.charCodeAt(at))?.find(candidate => text.startsWith(candidate.text, at));
+/** The longest user-defined piece at a place of the text, −1 if there is none. */
+function matchUserDefined(lexicon: Lexicon, text: string, at: number): number {
+  for (const length of lexicon.userDefinedLengths.get(text.charCodeAt(at)) ?? []) {
+    const id = lexicon.userDefined.get(text.slice(at, at + length));
+    if (id !== undefined) return id;
+  }
+  return -1;
 }
 
 /** A binary heap of proposed merges: best rank first, then leftmost. `pop` leaves its answer in `left` and `id`. */

@@ -22,12 +22,19 @@ const ONE = new RegExp(WHITESPACE);
  * can never spell a marker together: no marker contains whitespace, and whitespace stands between what is the
  * caller's and what is ours, and between any two messages.
  *
- * @throws OptionError 'option-type' for anything but messages; 'chat-format' unless the roles are system (optional),
- * then user and assistant by turns, the last a user; 'chat-markers' for a message that contains a marker;
- * 'option-range' for a vocabulary without BOS or EOS.
+ * @throws OptionError 'option-type' for anything but messages; 'chat-format' for a vocabulary without BOS or EOS, or unless the roles are system (optional),
+ * then user and assistant by turns, the last a user; 'chat-markers' for a message that contains a marker.
  */
 export function encodeChat(tokenizer: Tokenizer, messages: readonly ChatMessage[]): number[] {
   checkMessages(messages);
+  if (tokenizer.bos < 0 || tokenizer.eos < 0) {
+    throw new OptionError('chat-format', {
+      where: 'chat',
+      expected: 'a vocabulary with BOS and EOS, which Llama 2 puts around every turn',
+      got: 'one without',
+      hint: 'Use a chat model, or write the prompt yourself.',
+    });
+  }
   const system = messages[0]!.role === 'system' ? messages[0]!.content : undefined;
   const turns = system === undefined ? messages : messages.slice(1);
 

@@ -3,22 +3,39 @@ import { type ErrorCode, OptionError } from './errors.ts';
 /** What an option must be; the text stands in the message. */
 interface Rule {
   expected: string;
+  /** Whether any number is of the right kind, so that a wrong one is out of range. */
+  numeric: boolean;
   test(value: unknown): boolean;
 }
 
 const number = (min: number, max: number, expected: string): Rule => ({
   expected,
+  numeric: true,
   test: v => typeof v === 'number' && v >= min && v <= max && Number.isFinite(v),
 });
 const integer = (min: number, max: number, expected: string): Rule => ({
   expected,
+  numeric: true,
   test: v => Number.isInteger(v) && (v as number) >= min && (v as number) <= max,
 });
-const kind = (expected: string, test: (value: unknown) => boolean): Rule => ({ expected, test });
+const kind = (expected: string, test: (value: unknown) => boolean): Rule => ({
+  expected,
+  numeric: false,
+  test,
+});
 
 const isObject = (v: unknown): v is object => typeof v === 'object' && v !== null;
 const LARGEST = 2 ** 31 - 1;
-const SIGNAL = kind('an AbortSignal', v => isObject(v) && 'aborted' in v && 'throwIfAborted' in v);
+// by its methods, since a signal may come from another realm
+const SIGNAL = kind(
+  'an AbortSignal',
+  v =>
+    isObject(v) &&
+    'aborted' in v &&
+    ['throwIfAborted', 'addEventListener', 'removeEventListener'].every(
+      method => typeof (v as Record<string, unknown>)[method] === 'function',
+    ),
+);
 const CALLBACK = kind('a function', v => typeof v === 'function');
 const LIKE_A_NAME = kind(
   'a path, URL, ArrayBuffer, Uint8Array or Blob',
@@ -50,7 +67,7 @@ const SAMPLING_RULES: Rules = {
     v =>
       isObject(v) &&
       !Array.isArray(v) &&
-      Object.entries(v).every(([id, bias]) => /^\d+$/.test(id) && Number.isFinite(bias)),
+      Object.entries(v).every(([id, bias]) => /^(0|[1-9]\d*)$/.test(id) && Number.isFinite(bias)),
   ),
   seed: integer(0, Number.MAX_SAFE_INTEGER, 'an integer from 0 to 2^53 - 1'),
 };
@@ -69,6 +86,19 @@ export const TOKEN_RULES: Rules = {
   logprobs: integer(0, 100, 'an integer from 0 to 100'),
   signal: SIGNAL,
 };
+
+export const VOCABULARY_RULES: Rules = { signal: SIGNAL };
+
+export const INSPECT_RULES: Rules = {
+  contextLength: integer(1, LARGEST, 'an integer of at least 1'),
+  signal: SIGNAL,
+};
+
+const SWITCH = kind('true or false', v => typeof v === 'boolean');
+
+export const ENCODE_RULES: Rules = { bos: SWITCH, eos: SWITCH, special: SWITCH };
+
+export const DECODER_RULES: Rules = { stripLeadingSpace: SWITCH };
 
 export const PERPLEXITY_RULES: Rules = {
   window: integer(1, LARGEST, 'an integer of at least 1'),
@@ -101,7 +131,7 @@ export function checkOptions(where: string, options: unknown, rules: Rules): voi
       });
     }
     if (value !== undefined && !rule.test(value)) {
-      const code: ErrorCode = typeof value === 'number' ? 'option-range' : 'option-type';
+      const code: ErrorCode = rule.numeric && typeof value === 'number' ? 'option-range' : 'option-type';
       throw new OptionError(code, {
         where: `${where}: ${name}`,
         expected: rule.expected,

@@ -11,10 +11,11 @@
  *
  * and the other block types of ggml that Llama files come in, laid out as host/quantize/decode.ts says.
  */
-export type DType = 'f32' | 'f16' | 'bf16' | 'q8_0' | 'q4_0' | 'q8_f32' | CodesDType;
+export type DType = 'f32' | 'f16' | 'bf16' | 'q8_0' | 'q8_f32' | CodesDType;
 
 /** Formats that `assembly/block-formats.ts` describes. */
 export type CodesDType =
+  | 'q4_0'
   | 'q4_1'
   | 'q5_0'
   | 'q5_1'
@@ -61,6 +62,21 @@ export const GROUPED: Partial<Record<DType, number>> = {
   q6_k: 840,
   iq4_nl: 80,
   iq4_xs: 616,
+};
+
+/** Where half floats stand in a block: the numbers that may fail to be finite. */
+export const HALVES: Record<CodesDType, readonly number[]> = {
+  q4_0: [0],
+  q4_1: [0, 2],
+  q5_0: [0],
+  q5_1: [0, 2],
+  q2_k: [80, 82],
+  q3_k: [108],
+  q4_k: [0, 2],
+  q5_k: [0, 2],
+  q6_k: [208],
+  iq4_nl: [0],
+  iq4_xs: [0],
 };
 
 /**

@@ -3,6 +3,7 @@ export type ErrorCode =
   // the bytes of a file
   | 'file-not-found'
   | 'file-unreadable'
+  | 'file-unwritable'
   | 'file-empty'
   | 'file-truncated'
   | 'bad-magic'
@@ -34,6 +35,7 @@ export type ErrorCode =
   | 'unexpected-tensor'
   | 'no-weights'
   | 'non-finite-weights'
+  | 'non-finite-results'
   | 'bad-vocabulary'
   | 'unsupported-tokenizer'
   // what the caller asked for

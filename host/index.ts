@@ -2,7 +2,7 @@
 
 import type { ModelSource, OpenOptions } from './api.ts';
 import type { Backend } from './backend.ts';
-import { checkOptions, OPEN_RULES } from './check.ts';
+import { checkOptions, INSPECT_RULES, OPEN_RULES, VOCABULARY_RULES } from './check.ts';
 import { readGgufHeader, readModelFile } from './checkpoint.ts';
 import { FileError } from './errors.ts';
 import { kernels } from './inlined.ts';
@@ -20,6 +20,8 @@ export type { FileReport } from './inspect.ts';
 export type { MemoryPlan } from './memory.ts';
 export type { Model } from './model.ts';
 export type { LlamaConfig, Metadata, MetadataValue, Vocabulary } from './model-file.ts';
+export { type QuantizeOptions, type QuantizeReport, quantize, type Sink } from './quantize/index.ts';
+export { QUANTIZE_TYPES, type QuantizeType } from './quantize/recipe.ts';
 export type { StreamDecoder, Tokenizer } from './tokenizer.ts';
 
 /**
@@ -52,8 +54,12 @@ export async function open(source: ModelSource, options: OpenOptions = {}): Prom
  * Opens a vocabulary alone: a GGUF file, with or without weights, or llama2.c's tokenizer file.
  * @throws FileError
  */
-export async function openTokenizer(source: ModelSource): Promise<Tokenizer> {
-  return new Tokenizer(await readVocabulary(source, undefined, undefined));
+export async function openTokenizer(
+  source: ModelSource,
+  options: { signal?: AbortSignal } = {},
+): Promise<Tokenizer> {
+  checkOptions('openTokenizer', options, VOCABULARY_RULES);
+  return new Tokenizer(await readVocabulary(source, undefined, options.signal));
 }
 
 /**
@@ -62,11 +68,12 @@ export async function openTokenizer(source: ModelSource): Promise<Tokenizer> {
  */
 export async function inspect(
   source: ModelSource,
-  options: { contextLength?: number } = {},
+  options: { contextLength?: number; signal?: AbortSignal } = {},
 ): Promise<FileReport> {
-  const opened = await openSource(source);
+  checkOptions('inspect', options, INSPECT_RULES);
+  const opened = await openSource(source, options.signal);
   try {
-    return await report(opened, options.contextLength);
+    return await report(opened, options);
   } finally {
     await opened.close();
   }

@@ -23,9 +23,14 @@ export interface FileReport {
   runnable: { config: LlamaConfig; memory: MemoryPlan } | { error: CriaError };
 }
 
-export async function report(source: Source, contextLength: number | undefined): Promise<FileReport> {
-  const header = await readGgufHeader(source);
-  const runnable = await plan(source, contextLength);
+interface ReportOptions {
+  contextLength?: number;
+  signal?: AbortSignal;
+}
+
+export async function report(source: Source, options: ReportOptions): Promise<FileReport> {
+  const header = await readGgufHeader(source, options.signal);
+  const runnable = await plan(source, options);
   if (!header) {
     // a file that is neither GGUF nor llama2.c has nothing to show
     if ('error' in runnable) throw runnable.error;
@@ -61,9 +66,9 @@ export async function report(source: Source, contextLength: number | undefined):
   };
 }
 
-async function plan(source: Source, contextLength: number | undefined) {
+async function plan(source: Source, { contextLength, signal }: ReportOptions) {
   try {
-    const file = await readModelFile(source);
+    const file = await readModelFile(source, signal);
     return { file, config: file.config, memory: planMemory(file, contextLength) };
   } catch (error) {
     if (error instanceof CriaError) return { error };

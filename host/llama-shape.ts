@@ -9,7 +9,7 @@ const MOST: Partial<Record<keyof LlamaConfig, number>> = {
   nHeads: 4096,
   nKvHeads: 4096,
   vocabSize: 2 ** 24,
-  contextLength: 2 ** 26,
+  contextLength: 2 ** 20,
 };
 
 /** A number that is at odds with the others or with what a Llama can be. */

@@ -59,6 +59,9 @@ export function stateSizes(
   };
 }
 
+/** Rotary angles computed at once, in positions: under a millisecond. */
+const ANGLES_AHEAD = 128;
+
 /** The Llama transformer (Touvron et al. 2023, "Llama 2", section 2.2) as a list of op calls on any backend. */
 export class Llama {
   readonly backend: Backend;
@@ -86,6 +89,8 @@ export class Llama {
   readonly #kCache: Buf[]; // per layer (slots, nKvHeads, contextLength, headDim)
   readonly #vCache: Buf[];
   readonly #angles: Buf; // (contextLength, headDim/2, 2)
+  /** Positions whose angles have been computed. */
+  #turned = 0;
   #taken = 0;
 
   constructor(backend: Backend, config: LlamaConfig, weights: LlamaWeights, limits: LlamaLimits) {
@@ -115,8 +120,6 @@ export class Llama {
     this.#kCache = cache();
     this.#vCache = cache();
     this.#angles = backend.allocF32(contextLength * headDim);
-    const { ropeTheta, ropeScale } = config;
-    backend.ropeTable(this.#angles, weights.ropeFactors, contextLength, headDim, ropeTheta, ropeScale);
   }
 
   /** Tokens that the last `forward` took. */
@@ -138,6 +141,7 @@ export class Llama {
     b.writeI32(this.#slots, batch.slots);
     b.writeI32(this.#positions, batch.positions);
 
+    this.#turnTo(Math.max(...Array.from(batch.positions)));
     b.embedding(this.#x, this.#tokens, weights.tokenEmbd, n);
     for (const [i, layer] of weights.layers.entries()) {
       const kCache = this.#kCache[i]!;
@@ -199,6 +203,17 @@ export class Llama {
     b.rmsnorm(this.#last, this.#last, weights.outputNorm, n, config.dim, config.normEps);
     b.matmul(this.#logits, this.#last, weights.output, n);
     return this.#logits;
+  }
+
+  /** Computes the angles of all positions up to `position`, some ahead, as sequences grow into the context. */
+  #turnTo(position: number): void {
+    const { headDim, ropeTheta, ropeScale } = this.config;
+    while (this.#turned <= position) {
+      const count = Math.min(ANGLES_AHEAD, this.limits.contextLength - this.#turned);
+      const { ropeFactors } = this.weights;
+      this.backend.ropeTable(this.#angles, ropeFactors, this.#turned, count, headDim, ropeTheta, ropeScale);
+      this.#turned += count;
+    }
   }
 
   #check({ tokens, slots, positions }: Batch): void {

@@ -68,6 +68,10 @@ export function parseLlama2c(bytes: Uint8Array, fileSize: number, name: string):
       ? readVersioned(view, fileSize, name, fail)
       : readLegacy(view, fileSize);
   const size = layout && sizeOf(layout);
+  if (layout?.version === 0 && size! > fileSize) {
+    const expected = `${size} bytes, if this is a checkpoint of llama2.c (legacy), as its numbers suggest`;
+    throw fail('file-truncated', 'size', expected, `${fileSize}`, AGAIN);
+  }
   if (layout === undefined || (layout.version === 0 && size !== fileSize)) {
     const expected = 'a model file that Cria reads';
     const got = `the first bytes ${quote(String.fromCharCode(...bytes.subarray(0, 4)))}`;

@@ -1,5 +1,5 @@
 import { memoryBytes } from './dtype.ts';
-import { OptionError } from './errors.ts';
+import { OptionError, StateError } from './errors.ts';
 import { type LlamaLimits, stateSizes } from './llama.ts';
 import type { LlamaConfig, ModelFile } from './model-file.ts';
 
@@ -36,7 +36,21 @@ export interface MemoryPlan {
   total: number;
 }
 
-/** The memory that `open` will take on the WASM backend, from the header alone. */
+/** One WebAssembly memory. */
+const MOST = 2 ** 32;
+
+/** @throws StateError 'out-of-memory' for a plan that no memory can hold, before any of it is taken */
+export function checkMemory({ weights, cache, activations, total }: MemoryPlan, name: string): void {
+  if (total < MOST) return;
+  throw new StateError('out-of-memory', {
+    where: name,
+    expected: `less than ${MOST} bytes, the most that a WebAssembly memory holds`,
+    got: `${total}: ${weights} of weights, ${cache} of keys and values, ${activations} of activations`,
+    hint: 'Open it with a smaller contextLength, or take a smaller or more quantised model.',
+  });
+}
+
+/** The memory that `open` will take on the WASM backend, from the header alone, but for less than a megabyte or two. */
 export function planMemory(file: ModelFile, contextLength?: number): MemoryPlan {
   const limits = limitsOf(file.config, contextLength);
   const state = stateSizes(file.config, limits);

@@ -16,7 +16,7 @@ import { loadWeights } from './checkpoint.ts';
 import { OptionError } from './errors.ts';
 import { checkPrompt, type Engine, generateTokens } from './generate.ts';
 import { Llama } from './llama.ts';
-import { limitsOf, planMemory } from './memory.ts';
+import { checkMemory, limitsOf, planMemory } from './memory.ts';
 import type { ModelFile } from './model-file.ts';
 import { perplexityOf } from './perplexity.ts';
 import { prefill } from './prefill.ts';
@@ -113,14 +113,14 @@ export class Model {
   }
 
   /**
-   * How well the model predicts a text (BOS is put before it, whatever the file says) or ids (taken as given).
+   * How well the model predicts a text (BOS is put before it if the vocabulary has one) or ids (taken as given).
    * @throws OptionError; the signal's reason; StateError 'closed'.
    */
   async perplexity(text: string | ArrayLike<number>, options: PerplexityOptions = {}): Promise<Perplexity> {
     checkOptions('perplexity', options, PERPLEXITY_RULES);
     const ids =
       typeof text === 'string'
-        ? this.tokenizer.encode(text, { bos: true, eos: false })
+        ? this.tokenizer.encode(text, { bos: this.tokenizer.bos >= 0, eos: false })
         : this.#ids('ids', text);
     return perplexityOf(this.#engine, ids, options);
   }
@@ -179,6 +179,7 @@ export async function buildModel(
 ): Promise<Model> {
   const limits = limitsOf(file.config, options.contextLength);
   try {
+    if (backend.name === 'wasm') checkMemory(planMemory(file, options.contextLength), source.name);
     const weights = await loadWeights(backend, file, source, options);
     const llama = new Llama(backend, file.config, weights, limits);
     const { vocabSize } = file.config;

@@ -1,8 +1,10 @@
 import type { Perplexity, PerplexityOptions } from './api.ts';
 import { OptionError } from './errors.ts';
 import { exp } from './exp.ts';
-import { checkPrompt, type Engine } from './generate.ts';
+import type { Engine } from './generate.ts';
+import { notFinite } from './model-errors.ts';
 import { prefill } from './prefill.ts';
+import { checkId } from './sampler.ts';
 
 /**
  * exp of the mean negative log-likelihood. Windows of `window` inputs follow one another, each starting with an empty
@@ -26,10 +28,7 @@ export async function perplexityOf(
       hint: 'Give more text, or a smaller window.',
     });
   }
-  checkPrompt(ids.slice(0, 1), config.vocabSize, limits.contextLength);
-  for (let i = 0; i < ids.length; i += window) {
-    checkPrompt(ids.slice(i, i + window), config.vocabSize, limits.contextLength);
-  }
+  for (const [i, id] of ids.entries()) checkId(`perplexity: token ${i}`, id, config.vocabSize);
   const total = Math.min(options.windows ?? Number.POSITIVE_INFINITY, Math.ceil((ids.length - 1) / window));
 
   const leave = await queue.enter(options.signal);
@@ -53,6 +52,7 @@ export async function perplexityOf(
       options.onProgress?.({ windows: w + 1, total, perplexity: exp(sum / tokens) });
     }
     const nll = sum / tokens;
+    if (!Number.isFinite(nll)) throw notFinite('perplexity', nll);
     return { perplexity: exp(nll), nll, tokens, windows: total };
   } finally {
     leave();

@@ -7,10 +7,8 @@ import { StateError } from './errors.ts';
 export class Queue {
   #last: Promise<void> = Promise.resolve();
   #closed = false;
-  #wake: () => void = () => {};
-  readonly #closing: Promise<void> = new Promise(resolve => {
-    this.#wake = resolve;
-  });
+  /** Wakes each waiting call, to see that the model was closed. */
+  readonly #waiting = new Set<() => void>();
   #computing: Promise<void> | undefined;
   #rest: () => void = () => {};
 
@@ -23,18 +21,21 @@ export class Queue {
       leave = resolve;
     });
     this.#last = before.then(() => done);
-    let aborted = () => {};
-    const abort = new Promise<void>(resolve => {
-      aborted = resolve;
-    });
-    signal?.addEventListener('abort', aborted, { once: true });
-    await Promise.race([before, this.#closing, abort]);
-    signal?.removeEventListener('abort', aborted);
+    let wake = () => {};
     try {
+      await new Promise<void>(resolve => {
+        wake = resolve;
+        this.#waiting.add(wake);
+        signal?.addEventListener('abort', wake, { once: true });
+        void before.then(wake);
+      });
       this.check(signal);
     } catch (error) {
       leave();
       throw error;
+    } finally {
+      this.#waiting.delete(wake);
+      signal?.removeEventListener('abort', wake);
     }
     this.compute();
     return () => {
@@ -72,7 +73,7 @@ export class Queue {
   /** Ends all calls with an error; settles when none computes any more. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#wake();
+    for (const wake of this.#waiting) wake();
     await this.#computing;
   }
 }

@@ -132,14 +132,15 @@ export class Reference implements Backend {
   ropeTable(
     table: Buf,
     factors: Tensor | undefined,
-    positions: number,
+    first: number,
+    count: number,
     headDim: number,
     base: number,
     scale: number,
   ): void {
     const o = this.#f(table);
     const divisors = factors && this.#w(factors);
-    for (let p = 0; p < positions; p++) {
+    for (let p = first; p < first + count; p++) {
       for (let i = 0; i < headDim / 2; i++) {
         const angle = ((p / scale) * base ** ((-2 * i) / headDim)) / (divisors?.[i] ?? 1);
         o[p * headDim + 2 * i] = Math.cos(angle);
@@ -291,7 +292,8 @@ export class Reference implements Backend {
   ): void {
     const row = this.#f(logits).subarray(0, vocab);
     let candidates = descending(row);
-    if (temperature > 0) {
+    if (!Number.isFinite(row[candidates[0]!])) candidates = [-1];
+    else if (temperature > 0) {
       if (topK > 0) candidates = candidates.slice(0, topK);
       const weights = candidates.map(c => Math.exp((row[c]! - row[candidates[0]!]!) / temperature));
       let kept = weights.findIndex(w => w < minP);

@@ -1,6 +1,7 @@
 import type { SamplingOptions } from './api.ts';
 import type { Backend, Buf } from './backend.ts';
 import { OptionError } from './errors.ts';
+import { notFinite } from './model-errors.ts';
 import { Random, randomSeed } from './random.ts';
 
 const DEFAULTS = {
@@ -58,7 +59,10 @@ export class Sampler {
     for (const id of this.#bias[0]) checkId('logitBias', id, vocabSize);
   }
 
-  /** Draws the token that follows `history` from `logits` (vocabSize), which it changes. */
+  /**
+   * Draws the token that follows `history` from `logits` (vocabSize), which it changes.
+   * @throws FileError 'non-finite-results'
+   */
   async next(logits: Buf, history: number[]): Promise<number> {
     const b = this.#backend;
     const { id, ids, counts, values } = this.#buffers;
@@ -78,7 +82,9 @@ export class Sampler {
     // one draw a token, used or not, so that a seed's later tokens do not depend on how earlier ones were cut
     const u = this.#random.next();
     b.sample(id, logits, this.#vocabSize, o.temperature, o.topK, o.topP, o.minP, u);
-    return (await b.readI32(id, 1))[0]!;
+    const drawn = (await b.readI32(id, 1))[0]!;
+    if (drawn < 0) throw notFinite('logits', Number.NaN);
+    return drawn;
   }
 }
 

@@ -9,7 +9,7 @@ import type { Source } from './source.ts';
  */
 export async function openSource(source: ModelSource, signal?: AbortSignal): Promise<Source> {
   if (typeof source === 'string') {
-    return /^(https?|blob|data|file):/i.test(source) ? openUrl(new URL(source), signal) : openPath(source);
+    return /^(https?|blob|data|file):/i.test(source) ? openUrl(parseUrl(source), signal) : openPath(source);
   }
   if (source instanceof URL) return openUrl(source, signal);
   if (source instanceof ArrayBuffer) return bytesSource(new Uint8Array(source), 'ArrayBuffer');
@@ -21,6 +21,21 @@ export async function openSource(source: ModelSource, signal?: AbortSignal): Pro
     got: source === null ? 'null' : typeof source,
     hint: 'Pass the path of a GGUF or llama2.c file.',
   });
+}
+
+/** @throws FileError 'file-not-found' */
+function parseUrl(text: string): URL {
+  try {
+    return new URL(text);
+  } catch (cause) {
+    throw new FileError('file-not-found', {
+      where: JSON.stringify(text.slice(0, 100)),
+      expected: 'an address',
+      got: 'a text that is none',
+      hint: 'Check its spelling.',
+      cause,
+    });
+  }
 }
 
 /** The whole of a small file. */
@@ -64,7 +79,10 @@ function blobSource(blob: Blob): Source {
   };
 }
 
-/** file: goes to the runtime; http(s) is read by ranges where the server allows it, else whole, as blob: and data: are. */
+/**
+ * file: goes to the runtime; http(s) is read by ranges where the server allows it, else whole, as blob: and data: are:
+ * the file is then held beside the weights while they load.
+ */
 async function openUrl(url: URL, signal?: AbortSignal): Promise<Source> {
   if (url.protocol === 'file:') return openPath(url);
   const name = url.protocol === 'data:' ? 'data: URL' : url.href;
@@ -72,9 +90,9 @@ async function openUrl(url: URL, signal?: AbortSignal): Promise<Source> {
   const response = await request(url, name, http ? 'bytes=0-0' : undefined, signal);
   const size = /^bytes 0-0\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1];
   if (response.status !== 206 || size === undefined) {
-    return bytesSource(new Uint8Array(await response.arrayBuffer()), name);
+    return bytesSource(await bodyOf(response, name, signal), name);
   }
-  await response.arrayBuffer();
+  await bodyOf(response, name, signal);
   return {
     name,
     size: Number(size),
@@ -82,7 +100,7 @@ async function openUrl(url: URL, signal?: AbortSignal): Promise<Source> {
       if (view.length === 0) return;
       const range = `bytes=${offset}-${offset + view.length - 1}`;
       const part = await request(url, name, range, signal);
-      const bytes = new Uint8Array(await part.arrayBuffer());
+      const bytes = await bodyOf(part, name, signal);
       if (part.status !== 206 || bytes.length !== view.length) {
         throw truncated(name, offset, view.length, offset + bytes.length);
       }
@@ -90,6 +108,22 @@ async function openUrl(url: URL, signal?: AbortSignal): Promise<Source> {
     },
     async close() {},
   };
+}
+
+/** @throws FileError 'file-unreadable' if the connection breaks; the signal's reason. */
+async function bodyOf(response: Response, name: string, signal?: AbortSignal): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await response.arrayBuffer());
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw new FileError('file-unreadable', {
+      where: name,
+      expected: 'the whole answer',
+      got: 'a broken connection',
+      hint: 'Try again.',
+      cause,
+    });
+  }
 }
 
 async function request(
@@ -115,6 +149,8 @@ async function request(
     });
   }
   if (response.ok) return response;
+  // a range of nothing cannot be satisfied
+  if (response.status === 416 && range === 'bytes=0-0') return new Response(new Uint8Array(0));
   throw new FileError(response.status === 404 ? 'file-not-found' : 'file-unreadable', {
     where: name,
     expected: 'status 200 or 206',

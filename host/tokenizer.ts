@@ -1,5 +1,6 @@
 import type { EncodeOptions } from './api.ts';
 import { type Lexicon, lexiconOf, segment, type WorkCounter } from './bpe.ts';
+import { checkOptions, DECODER_RULES, ENCODE_RULES } from './check.ts';
 import { OptionError } from './errors.ts';
 import { PieceType, type Vocabulary } from './model-file.ts';
 import { byteOfPiece } from './vocabulary.ts';
@@ -81,11 +82,11 @@ export class Tokenizer {
    */
   encode(text: string, options: EncodeOptions = {}, work?: WorkCounter): number[] {
     if (typeof text !== 'string') throw wrongType('encode: text', 'a string', text);
+    checkOptions('encode', options, ENCODE_RULES);
     const ids: number[] = [];
     const bos = this.switchOf('bos', options.bos, this.addBos, this.bos);
     const eos = this.switchOf('eos', options.eos, this.addEos, this.eos);
     const special = options.special ?? false;
-    if (typeof special !== 'boolean') throw wrongType('encode: special', 'true or false', special);
 
     if (bos) ids.push(this.bos);
     const wellFormed = text.replace(/\p{Surrogate}/gu, '\uFFFD');
@@ -110,6 +111,9 @@ export class Tokenizer {
    * @throws OptionError 'token-out-of-range'.
    */
   decode(ids: Iterable<number>): string {
+    if (typeof ids !== 'object' || ids === null || !(Symbol.iterator in ids)) {
+      throw wrongType('decode: ids', 'token ids', ids);
+    }
     const decoder = this.decoder();
     let text = '';
     for (const id of ids) text += decoder.push(id);
@@ -118,6 +122,7 @@ export class Tokenizer {
 
   /** Decodes one id at a time: what `push` and `end` return is, put together, what `decode` returns. */
   decoder(options: DecoderOptions = {}): StreamDecoder {
+    checkOptions('decoder', options, DECODER_RULES);
     const strip = options.stripLeadingSpace ?? true;
     return new StreamDecoder(this, strip && this.vocabulary.addSpacePrefix);
   }
@@ -172,7 +177,6 @@ export class Tokenizer {
 
   private switchOf(name: 'bos' | 'eos', asked: boolean | undefined, otherwise: boolean, id: number): boolean {
     if (asked === undefined) return otherwise;
-    if (typeof asked !== 'boolean') throw wrongType(`encode: ${name}`, 'true or false', asked);
     if (asked && id < 0) {
       throw new OptionError('option-range', {
         where: `encode: ${name}`,

@@ -58,6 +58,7 @@ export function vocabularyFromMetadata(metadata: Metadata, fileName: string): Vo
       throw bad(at(key), 'an integer', describe(value));
     }
     const id = Number(value);
+    if (id === 2 ** 32 - 1) return -1; // how −1 looks in the u32 that writers use
     if (!Number.isInteger(id) || id < 0 || id >= pieces.length) {
       throw bad(at(key), `an id in 0 .. ${pieces.length - 1}`, String(value));
     }

@@ -5,6 +5,7 @@ import {
   type CodesDType,
   type DType,
   GROUPED,
+  HALVES,
   memoryBytes,
   rowBytes,
 } from './dtype.ts';
@@ -28,7 +29,6 @@ export interface Kernels extends Formats {
   finite_bf16(p: number, count: number): number;
   finite_q8_0(p: number, count: number): number;
   finite_q8_f32(p: number, count: number): number;
-  finite_q4_0(p: number, count: number): number;
   finite_halves(p: number, count: number, stride: number): number;
   activations7(out: number, x: number, blocks: number): void;
   activations8(out: number, x: number, blocks: number): void;
@@ -36,7 +36,8 @@ export interface Kernels extends Formats {
   ropeTable(
     table: number,
     factors: number,
-    positions: number,
+    first: number,
+    count: number,
     headDim: number,
     base: number,
     scale: number,
@@ -63,20 +64,6 @@ export interface Kernels extends Formats {
     u: number,
   ): void;
 }
-
-/** Where half floats stand in a block: the numbers that may fail to be finite. */
-const HALVES: Record<CodesDType, readonly number[]> = {
-  q4_1: [0, 2],
-  q5_0: [0],
-  q5_1: [0, 2],
-  q2_k: [80, 82],
-  q3_k: [108],
-  q4_k: [0, 2],
-  q5_k: [0, 2],
-  q6_k: [208],
-  iq4_nl: [0],
-  iq4_xs: [0],
-};
 
 /** Bytes of a block of 32 activations in the build that takes more (assembly/activations.ts). */
 const ACTIVATION_BLOCK = 72;
@@ -112,7 +99,7 @@ export class Wasm implements Backend {
     const end = start + bytes;
     const { memory } = this.#kernels;
     const missing = Math.ceil((end - memory.buffer.byteLength) / PAGE);
-    if (end > MAX_BYTES || (missing > 0 && !grow(memory, missing))) {
+    if (end > MAX_BYTES - ALIGN || (missing > 0 && !grow(memory, missing))) {
       throw new StateError('out-of-memory', {
         where: 'WebAssembly memory',
         expected: `${end} bytes in one memory of at most ${MAX_BYTES}`,
@@ -211,12 +198,13 @@ export class Wasm implements Backend {
   ropeTable(
     table: Buf,
     factors: Tensor | undefined,
-    positions: number,
+    first: number,
+    count: number,
     headDim: number,
     base: number,
     scale: number,
   ): void {
-    this.#kernels.ropeTable(table, factors?.buf ?? 0, positions, headDim, base, scale);
+    this.#kernels.ropeTable(table, factors?.buf ?? 0, first, count, headDim, base, scale);
   }
 
   rope(...args: Parameters<Backend['rope']>): void {

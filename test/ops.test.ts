@@ -182,7 +182,8 @@ function opsSuite(name: string, make: () => Promise<Backend>): void {
         await compare(make, 'ropeTable', `${headDim}`, async (b, input) => {
           const factors = withFactors ? await input.tensor(b, 'f32', 1, headDim / 2) : undefined;
           const table = b.allocF32(4096 * headDim);
-          b.ropeTable(table, factors, 4096, headDim, withFactors ? 1e6 : 1e4, withFactors ? 4 : 1);
+          b.ropeTable(table, factors, 0, 1000, headDim, withFactors ? 1e6 : 1e4, withFactors ? 4 : 1);
+          b.ropeTable(table, factors, 1000, 3096, headDim, withFactors ? 1e6 : 1e4, withFactors ? 4 : 1);
           return b.readF32(table, 4096 * headDim);
         });
       }
@@ -198,7 +199,7 @@ function opsSuite(name: string, make: () => Promise<Backend>): void {
       ] as const) {
         await compare(make, 'rope', `${n}x${heads}x${headDim}`, async (b, input) => {
           const table = b.allocF32(50 * headDim);
-          b.ropeTable(table, undefined, 50, headDim, 1e4, 1);
+          b.ropeTable(table, undefined, 0, 50, headDim, 1e4, 1);
           const x = input.f32(b, n * heads * headDim);
           b.rope(x, input.i32(b, input.integers(n, 50)), table, n, heads, headDim);
           return b.readF32(x, n * heads * headDim);

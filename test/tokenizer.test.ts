@@ -318,7 +318,7 @@ test('vocabulary of a GGUF: what cannot be a vocabulary', () => {
     'a byte twice': { tokens: twice },
     'BOS out of range': { bos_token_id: size },
     'BOS is text': { bos_token_id: '<s>' },
-    'EOS out of range': { eos_token_id: 4294967295 },
+    'EOS out of range': { eos_token_id: 4294967294 },
     'EOS negative': { eos_token_id: -1 },
     'unknown out of range': { unknown_token_id: 1n << 60n },
     'BOS is no integer': { bos_token_id: 0.5 },

@@ -2,7 +2,7 @@ import type { OpenOptions, SamplingOptions } from '../index.ts';
 import { choice, flag, integer, number, numbersById, type Option, text, texts } from './args.ts';
 
 // The library's own limits: what is outside of them is said before a large model has been loaded.
-const COUNT = { min: 0, max: 2 ** 31 - 1 };
+export const COUNT: { min: number; max: number } = { min: 0, max: 2 ** 31 - 1 };
 
 /** Options of every command that opens a model. */
 export const modelOptions: {

@@ -1,13 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { type Command, command, flag, integer, only } from './args.ts';
-import { modelOptions } from './options.ts';
+import { COUNT, modelOptions } from './options.ts';
 import { Progress } from './progress.ts';
 import { withModel } from './session.ts';
 import { jsonLine, readStdin, write } from './terminal.ts';
 
 const windowOptions = {
-  window: integer('N', { min: 1 }, 'inputs per window, each with an empty cache; default: the context'),
-  windows: integer('N', { min: 1 }, 'stop after N windows; default: all of the text'),
+  window: integer(
+    'N',
+    { ...COUNT, min: 1 },
+    'inputs per window, each with an empty cache; default: the context',
+  ),
+  windows: integer('N', { ...COUNT, min: 1 }, 'stop after N windows; default: all of the text'),
 };
 
 export const perplexity: Command = command({

@@ -5,12 +5,13 @@ import { chat } from './chat.ts';
 import { commandHelp, programHelp, usageLine } from './help.ts';
 import { Interrupted, Interrupts } from './interrupts.ts';
 import { perplexity } from './perplexity.ts';
+import { quantize } from './quantize.ts';
 import { run } from './run.ts';
 import { show } from './show.ts';
 import { isClosedPipe, oneLine, write } from './terminal.ts';
 import { tokenize } from './tokenize.ts';
 
-const commands = new Map(Object.entries({ run, chat, show, tokenize, perplexity }));
+const commands = new Map(Object.entries({ run, chat, show, tokenize, perplexity, quantize }));
 const PROGRAM_USAGE = 'Usage: cria COMMAND [arguments] [options]; cria --help lists the commands';
 
 /** Runs the subcommand that `argv` names and gives the exit code. */

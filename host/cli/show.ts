@@ -16,9 +16,9 @@ export const show: Command = command({
     context: modelOptions.context,
     tokenizer: modelOptions.tokenizer,
   },
-  run: async ({ json, context, tokenizer }, [path]) => {
-    const report = await inspect(path!, context === undefined ? {} : { contextLength: context });
-    const vocabulary = tokenizer === undefined ? undefined : await openTokenizer(tokenizer);
+  run: async ({ json, context, tokenizer }, [path], { signal }) => {
+    const report = await inspect(path!, { signal, ...(context !== undefined && { contextLength: context }) });
+    const vocabulary = tokenizer === undefined ? undefined : await openTokenizer(tokenizer, { signal });
     const { size, bos, eos } = vocabulary ?? {};
     if (json) {
       await write(

@@ -18,7 +18,7 @@ export const tokenize: Command = command({
   },
   run: async ({ lines, bos = false, special = false, tokenizer }, [path, text], { signal }) => {
     if (lines && text !== undefined) throw new UsageError('--lines reads stdin: give it or TEXT, not both');
-    const vocabulary = await openTokenizer(tokenizer ?? path!);
+    const vocabulary = await openTokenizer(tokenizer ?? path!, { signal });
     const ids = (one: string) => jsonLine(vocabulary.encode(one, { bos, eos: false, special }));
     if (lines) {
       for await (const batch of stdinLines(signal)) await write(batch.map(ids).join(''));

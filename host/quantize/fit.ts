@@ -135,6 +135,5 @@ export function fitAffine(
 
 /** The code nearest to `value` in 0..last. */
 export function nearestCode(value: number, last: number): number {
-  const q = (value + 0.5) | 0;
-  return value < 0 ? 0 : q > last ? last : q;
+  return value <= 0 ? 0 : value >= last ? last : (value + 0.5) | 0;
 }

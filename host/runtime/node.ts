@@ -1,25 +1,26 @@
 // Files under Node, Deno and Bun, which all have node:fs.
 
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { FileError } from '../errors.ts';
 import type { Source } from '../source.ts';
 
 /** @throws FileError 'file-not-found', 'file-unreadable' */
 export async function openPath(path: string | URL): Promise<Source> {
-  const name = path instanceof URL ? fileURLToPath(path) : path;
+  let name = String(path);
   let file: FileHandle;
   let size: number;
   try {
-    file = await open(name, 'r');
-    const stat = await file.stat();
-    if (!stat.isFile()) {
-      await file.close();
-      throw Object.assign(new Error(stat.isDirectory() ? 'a folder' : 'no regular file'), {
+    if (path instanceof URL) name = fileURLToPath(path);
+    // before it is opened, since opening a pipe waits for its other end
+    const status = await stat(name);
+    if (!status.isFile()) {
+      throw Object.assign(new Error(status.isDirectory() ? 'a folder' : 'no regular file'), {
         code: 'ENOTFILE',
       });
     }
-    size = stat.size;
+    size = status.size;
+    file = await open(name, 'r');
   } catch (cause) {
     throw unreadable(name, cause);
   }

@@ -1,7 +1,8 @@
 /** Random contents of operands: finite numbers of every stored format, ids, and the sizes at which kernels go wrong. */
 
-import { BLOCK, type DType, rowBytes } from '../../host/dtype.ts';
+import { activationBits, BLOCK, type CodesDType, type DType, HALVES, rowBytes } from '../../host/dtype.ts';
 import type { Random } from '../../host/random.ts';
+import type { Quantized, Rounded } from './forms.ts';
 
 /** An integer in low .. high, both included. */
 export function integer(random: Random, low: number, high: number): number {
@@ -77,6 +78,11 @@ function half(random: Random): number {
   return (integer(random, 0, 1) << 15) | integer(random, 0, 0x53ff);
 }
 
+/** Where the scales of a ggml block are. */
+export function halvesOf(dtype: 'q8_0' | CodesDType): readonly number[] {
+  return dtype === 'q8_0' ? [0] : HALVES[dtype];
+}
+
 /** Stored values of a format. Any bytes of a quantised block are legal, -128 included; its scale is finite. */
 export function stored(random: Random, dtype: DType, rows: number, cols: number): Uint8Array {
   const bytes = rows * rowBytes(dtype, cols);
@@ -90,7 +96,7 @@ export function stored(random: Random, dtype: DType, rows: number, cols: number)
   const view = new DataView(data.buffer);
   for (let block = 0; block < bytes; block += BLOCK[dtype].bytes) {
     if (dtype === 'q8_f32') view.setFloat32(block, 2 * random.next() - 1, true);
-    else view.setUint16(block, half(random), true);
+    else for (const at of halvesOf(dtype)) view.setUint16(block + at, half(random), true);
   }
   return data;
 }
@@ -100,19 +106,17 @@ export function alignOf(dtype: DType): number {
   return dtype === 'f32' || dtype === 'q8_f32' ? 4 : 2;
 }
 
-/** Blocks of rounded activations as assembly/quantize.ts defines them. */
-export function roundedActivations(random: Random, blocks: number): Uint8Array {
-  const data = new Uint8Array(72 * blocks);
-  const view = new DataView(data.buffer);
-  for (let block = 0; block < data.length; block += 72) {
-    let sum = 0;
-    for (let i = 0; i < 32; i++) {
-      const q = integer(random, -127, 127);
-      view.setInt16(block + 2 * i, q, true);
-      sum += q;
-    }
-    view.setFloat32(block + 64, random.next(), true);
-    view.setInt32(block + 68, 8 * sum, true);
-  }
-  return data;
+/** Blocks of activations as they are rounded for a weight format; any value that a block can hold, its extremes too. */
+export function roundedActivations(random: Random, weights: Quantized, blocks: number): Rounded[] {
+  const eight = activationBits(weights) === 8;
+  const [least, most] = eight ? [-127, 127] : [0, 127];
+  return Array.from({ length: blocks }, () => {
+    const extreme = random.next() < 1 / 8;
+    const q = Array.from({ length: 32 }, () => {
+      return extreme ? pick(random, [least, most]) : integer(random, least, most);
+    });
+    const sum = (from: number) => q.slice(from, from + 16).reduce((total, value) => total + value, 0);
+    const zero = integer(random, 0, 127);
+    return { q, d: random.next(), offset: eight ? (sum(16) << 16) | (sum(0) & 0xffff) : zero };
+  });
 }

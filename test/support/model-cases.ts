@@ -1,6 +1,6 @@
 /** Random calls of the kernels that a forward pass consists of. */
 
-import { type DType, rowBytes } from '../../host/dtype.ts';
+import { BLOCK, type DType, rowBytes } from '../../host/dtype.ts';
 import type { Random } from '../../host/random.ts';
 import {
   alignOf,
@@ -15,6 +15,7 @@ import {
   sizeOrNone,
   stored,
 } from './contents.ts';
+import { type Build, groupsOf, partsOfRow, type Quantized, roundedBytes } from './forms.ts';
 import { type Call, inout, input, output, rowsOf } from './operands.ts';
 
 /** One output, any inputs, all of `count` numbers; the output may be one of the inputs. */
@@ -29,15 +30,26 @@ export function elementwise(random: Random, inputs: string[]): Call {
   return { shape: { count, alias }, operands, args: [out, ...inputs, count] };
 }
 
-export function embedding(dtype: DType): (random: Random) => Call {
-  return random => {
-    const quantized = dtype.startsWith('q');
+const isQuantized = (dtype: DType): dtype is Quantized => BLOCK[dtype].values > 1;
+
+/** Some blocks, or numbers. */
+const columns = (random: Random, dtype: DType): number => {
+  const { values } = BLOCK[dtype];
+  return values === 1 ? sizeOrNone(random, 70) : values * sizeOrNone(random, values === 32 ? 4 : 2);
+};
+
+export function embedding(dtype: DType): (random: Random, build: Build) => Call {
+  return (random, build) => {
     const n = sizeOrNone(random, 12);
     const rows = integer(random, 1, 20);
-    const cols = quantized ? 32 * sizeOrNone(random, 4) : sizeOrNone(random, 70);
+    const cols = columns(random, dtype);
     const tokens = indexes(random, n, rows);
-    const table = input('table', stored(random, dtype, rows, cols), alignOf(dtype));
-    table.parts = rowsOf(tokens, rowBytes(dtype, cols));
+    const values = stored(random, dtype, rows, cols);
+    const data = isQuantized(dtype) ? groupsOf(build, dtype, values, rows, cols) : values;
+    const table = input('table', data, alignOf(dtype));
+    table.parts = isQuantized(dtype)
+      ? tokens.flatMap(token => partsOfRow(build, dtype, token, cols))
+      : rowsOf(tokens, rowBytes(dtype, cols));
     return {
       shape: { n, rows, cols },
       operands: [output('out', 4 * n * cols), input('tokens', int32(tokens)), table],
@@ -46,14 +58,17 @@ export function embedding(dtype: DType): (random: Random) => Call {
   };
 }
 
-export function matmul(dtype: DType): (random: Random) => Call {
-  return random => {
-    const quantized = dtype.startsWith('q');
+export function matmul(dtype: DType): (random: Random, build: Build) => Call {
+  return (random, build) => {
     const n = sizeOrNone(random, 9);
     const rows = sizeOrNone(random, 40);
-    const cols = quantized ? 32 * sizeOrNone(random, 4) : sizeOrNone(random, 70);
-    const x = quantized ? roundedActivations(random, (n * cols) / 32) : floats(random, n * cols);
-    const w = input('w', stored(random, dtype, rows, cols), alignOf(dtype));
+    const cols = columns(random, dtype);
+    const x = isQuantized(dtype)
+      ? roundedBytes(build, roundedActivations(random, dtype, (n * cols) / 32))
+      : floats(random, n * cols);
+    const values = stored(random, dtype, rows, cols);
+    const data = isQuantized(dtype) ? groupsOf(build, dtype, values, rows, cols) : values;
+    const w = input('w', data, alignOf(dtype));
     return {
       shape: { n, rows, cols },
       operands: [output('out', 4 * n * rows), input('x', x), w],
@@ -72,12 +87,17 @@ export function finite(dtype: DType): (random: Random) => Call {
   };
 }
 
-export function quantize(random: Random): Call {
-  const blocks = sizeOrNone(random, 40);
+/** A half float of every block of some format. */
+export function finiteHalves(random: Random): Call {
+  const count = sizeOrNone(random, 20);
+  const stride = 2 * integer(random, 1, 105);
+  const data = stored(random, 'f16', 1, Math.max(0, count * (stride / 2) - integer(random, 0, stride / 2 - 1)));
+  if (random.next() < 0.2) data.fill(0xff);
+  const parts = rowsOf([...Array(count).keys()], stride).map(([at]): [number, number] => [at, 2]);
   return {
-    shape: { blocks },
-    operands: [output('out', 72 * blocks), input('x', floats(random, 32 * blocks))],
-    args: ['out', 'x', blocks],
+    shape: { count, stride },
+    operands: [{ ...input('p', data, 2), parts }],
+    args: ['p', count, stride],
   };
 }
 
@@ -97,24 +117,26 @@ export function rmsnorm(random: Random): Call {
 }
 
 export function ropeTable(random: Random): Call {
-  const positions = sizeOrNone(random, 40);
+  const first = integer(random, 0, 10);
+  const count = sizeOrNone(random, 40);
   const headDim = 2 * size(random, 1, 20);
   const scaled = integer(random, 0, 1);
   const factors = Float32Array.from({ length: headDim / 2 }, () => 1 + 7 * random.next());
+  const table = output('table', 4 * (first + count) * headDim);
+  table.parts = [[4 * first * headDim, 4 * count * headDim]];
   return {
-    shape: { positions, headDim, scaled },
-    operands: [
-      output('table', 4 * positions * headDim),
-      ...(scaled ? [input('factors', new Uint8Array(factors.buffer))] : []),
-    ],
-    // positions / scale beyond 2^20 quarter turns would need another reduction of the angle: a scale below 1 gets there
+    shape: { first, count, headDim, scaled },
+    operands: [table, ...(scaled ? [input('factors', new Uint8Array(factors.buffer))] : [])],
+    // Angles beyond 2^20 quarter turns need another reduction, which a tiny scale reaches. Scales between that give angles
+    // below 2^22 are left out: AssemblyScript's reduction then reads the word before its table. No context is that long.
     args: [
       'table',
       scaled ? 'factors' : 0,
-      positions,
+      first,
+      count,
       headDim,
       pick(random, [1e4, 1e6]),
-      pick(random, [1, 4, 1e-3, 1e-9]),
+      pick(random, [1, 4, 1e-3, 1e-15]),
     ],
   };
 }

@@ -3,33 +3,37 @@
  * the rows that are asked for, of a cache only the positions up to the query's own.
  */
 
+import { BLOCK, type DType } from '../../host/dtype.ts';
 import type { Random } from '../../host/random.ts';
+import type { Build } from './forms.ts';
 import {
   append,
   attention,
   elementwise,
   embedding,
   finite,
+  finiteHalves,
   matmul,
-  quantize,
   rmsnorm,
   rope,
   ropeTable,
   takeRows,
 } from './model-cases.ts';
 import type { Call, OpCase } from './operands.ts';
+import { activations, relayout } from './quantized-cases.ts';
 import { addBias, crossEntropy, penalize, sample, topLogprobs } from './sampling-cases.ts';
 
 /** For each export of assembly/index.ts, heapBase apart, a maker of random calls. */
-const CASES: Record<string, (random: Random) => Call> = {
+const CASES: Record<string, (random: Random, build: Build) => Call> = {
+  activations7: activations,
+  activations8: activations,
   add: random => elementwise(random, ['a', 'b']),
   addBias,
   append,
   attention,
   crossEntropy,
+  finite_halves: finiteHalves,
   penalize,
-  quantizeActivations: quantize,
-  quantizeActivationsPaired: quantize,
   rmsnorm,
   rope,
   ropeTable,
@@ -38,14 +42,16 @@ const CASES: Record<string, (random: Random) => Call> = {
   takeRows,
   topLogprobs,
 };
-for (const dtype of ['f32', 'f16', 'bf16', 'q8_0', 'q8_f32', 'q4_0'] as const) {
+for (const dtype of Object.keys(BLOCK) as DType[]) {
   CASES[`embedding_${dtype}`] = embedding(dtype);
   CASES[`matmul_${dtype}`] = matmul(dtype);
-  CASES[`finite_${dtype}`] = finite(dtype);
+  if (dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16') CASES[`relayout_${dtype}`] = relayout(dtype);
 }
+for (const dtype of ['f32', 'f16', 'bf16', 'q8_0', 'q8_f32'] as const) CASES[`finite_${dtype}`] = finite(dtype);
 
 export const ops: string[] = Object.keys(CASES).sort();
 
-export function randomCase(op: string, random: Random): OpCase {
-  return { op, ...CASES[op]!(random) };
+/** The same `random` makes the same call for every build, in the form in which the build keeps its operands. */
+export function randomCase(op: string, random: Random, build: Build): OpCase {
+  return { op, ...CASES[op]!(random, build) };
 }

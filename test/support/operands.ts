@@ -27,6 +27,8 @@ export interface OpCase {
   operands: Operand[];
   /** In the order of the ABI; a name stands for the operand's address. */
   args: (string | number)[];
+  /** What the output must hold, where that is known byte for byte. */
+  expected?: Uint8Array;
 }
 
 /** A case without its name: several ops share a maker. */

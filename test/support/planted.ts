@@ -3,10 +3,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import asc from 'assemblyscript/asc';
+import type { Build } from './forms.ts';
 import { projectRoot } from './shared.ts';
 
 export interface Planted {
-  op: string;
   /** A file of assembly/, and what in it is replaced wherever it stands. */
   file: string;
   replace: string;
@@ -15,21 +15,26 @@ export interface Planted {
 
 const ENTRY = 'assembly/planted.ts';
 
-/** The one kernel as a module, unoptimised. */
-export async function compile({ op, file, replace, by }: Planted): Promise<Uint8Array> {
+/** These kernels as a module, unoptimised. */
+export async function compile(
+  { file, replace, by }: Planted,
+  ops: string[],
+  build: Build = 'simd',
+): Promise<Uint8Array<ArrayBuffer>> {
   const sources: Record<string, string> = {
-    [ENTRY]: `export { ${op}, heapBase } from './index';`,
+    [ENTRY]: `export { ${ops}, heapBase } from './index';`,
     [`assembly/${file}`]: plant(file, replace, by),
   };
-  let binary: Uint8Array | undefined;
+  let binary: Uint8Array<ArrayBuffer> | undefined;
   const options = ['--runtime', 'stub', '--enable', 'simd', '--noAssert', '--use', 'abort=', '--debug'];
+  if (build === 'relaxed') options.push('--enable', 'relaxed-simd');
   const { error, stderr } = await asc.main([ENTRY, ...options, '--outFile', 'planted.wasm'], {
     readFile: name => sources[name] ?? source(name),
     writeFile: (_, contents) => {
-      if (typeof contents !== 'string') binary = contents;
+      if (typeof contents !== 'string') binary = Uint8Array.from(contents);
     },
   });
-  if (error || !binary) throw new Error(`${op} with "${by}" does not compile:\n${stderr}`);
+  if (error || !binary) throw new Error(`${ops} with "${by}" does not compile:\n${stderr}`);
   return binary;
 }
 

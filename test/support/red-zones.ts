@@ -1,7 +1,8 @@
 /**
  * Runs kernels with every memory access checked against the operands of the running call. Each byte of memory belongs
  * to at most one range, so an access is inside an operand exactly if its first and its last byte belong to the same
- * range. Between operands lies what belongs to nobody.
+ * range. Between operands lies what belongs to nobody. Between statics there may be nothing: an access that falls whole
+ * into a neighbour of the static that was meant goes unseen.
  */
 
 import type { Random } from '../../host/random.ts';
@@ -29,6 +30,7 @@ export interface Layout {
   /** Initial memory from `base` on. */
   base: number;
   image: Uint8Array;
+  expected?: Uint8Array;
 }
 
 export interface Outcome {
@@ -63,7 +65,7 @@ export function layOut(opCase: OpCase, random: Random): Layout {
     if (role === 'in' || role === 'inout') image.set(data, addresses.get(name)! - BASE);
   }
   const args = opCase.args.map(arg => (typeof arg === 'number' ? arg : addresses.get(arg)!));
-  return { op: opCase.op, shape: opCase.shape, args, ranges, base: BASE, image };
+  return { ...opCase, args, ranges, base: BASE, image };
 }
 
 /** Sorted, and parts that touch become one: an access may span them. */
@@ -116,7 +118,7 @@ export class RedZones {
     this.#own(this.#statics, 1);
   }
 
-  run({ op, args, ranges, image, shape }: Layout): Outcome {
+  run({ op, args, ranges, image, shape, expected }: Layout): Outcome {
     this.#memory.set(image, BASE);
     this.#owner.fill(0, BASE, BASE + image.length);
     this.#written.fill(0, BASE, BASE + image.length);
@@ -124,12 +126,9 @@ export class RedZones {
     this.#ranges = ranges;
     try {
       const result = this.#kernels[op]!(...args);
-      const missing = this.#unwritten();
-      return {
-        outputs: this.#outputs(),
-        result,
-        ...(missing && { violation: describe(op, shape, missing) }),
-      };
+      const outputs = this.#outputs();
+      const wrong = this.#unwritten() ?? unexpected(outputs, expected);
+      return { outputs, result, ...(wrong && { violation: describe(op, shape, wrong) }) };
     } catch (error) {
       if (!(error instanceof Violation || error instanceof WebAssembly.RuntimeError)) throw error;
       return { outputs: this.#outputs(), result: undefined, violation: describe(op, shape, error.message) };
@@ -185,6 +184,12 @@ export class RedZones {
     const outputs = this.#ranges.filter(({ role }) => role === 'out' || role === 'inout');
     return Buffer.concat(outputs.map(({ start, bytes }) => this.#memory.subarray(start, start + bytes)));
   }
+}
+
+/** Where an output is not what it must be. */
+function unexpected(outputs: Uint8Array, expected = outputs): string | undefined {
+  const at = outputs.findIndex((byte, i) => byte !== expected[i]);
+  return at < 0 ? undefined : `not what it must be: byte ${at} of ${expected.length} in the output`;
 }
 
 function staticRanges(segments: Instrumented['segments']): Range[] {

@@ -1,7 +1,7 @@
 /** Random calls of the kernels that work on logits. */
 
 import type { Random } from '../../host/random.ts';
-import { distinct, floats, indexes, int32, logits, pick, size, sizeOrNone } from './contents.ts';
+import { distinct, floats, indexes, int32, integer, logits, pick, size, sizeOrNone } from './contents.ts';
 import { type Call, inout, input, type Operand, output, rowsOf } from './operands.ts';
 
 /** A vocabulary, small but for an eighth of the calls. */
@@ -53,6 +53,20 @@ export function penalize(random: Random): Call {
   return { shape, operands, args: ['logits', 'ids', 'counts', n, ...constants] };
 }
 
+/** Some of the time with a NaN or an infinity, or nothing but NaN. */
+function brokenAtTimes(random: Random, bytes: Uint8Array): Uint8Array {
+  if (random.next() < 7 / 8) return bytes;
+  const values = new Float32Array(bytes.buffer);
+  const at = integer(random, 0, values.length - 1);
+  pick(random, [
+    () => values.fill(NaN),
+    () => values.fill(NaN, at, at + 1),
+    () => values.fill(Infinity, at, at + 1),
+    () => values.fill(-Infinity),
+  ])();
+  return bytes;
+}
+
 export function sample(random: Random): Call {
   const vocab = vocabulary(random);
   const topK = pick(random, [0, 0, 1, 5, 40, vocab - 1, vocab, vocab + 1]);
@@ -66,7 +80,7 @@ export function sample(random: Random): Call {
   const work: Operand = { ...output('work', 4 * vocab), role: 'work' };
   return {
     shape: { vocab, topK },
-    operands: [output('id', 4), input('logits', logits(random, vocab)), work],
+    operands: [output('id', 4), input('logits', brokenAtTimes(random, logits(random, vocab))), work],
     args: ['id', 'logits', 'work', vocab, ...constants],
   };
 }

@@ -1,0 +1,64 @@
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { FileError } from '../index.ts';
+
+/**
+ * Writes the file `path` whole or not at all: into a temporary file beside it, which takes its place once `work` is done
+ * and the bytes are on the disk. Whatever goes wrong before, `path` is as it was and the temporary file is gone.
+ *
+ * @param keep a file that is being read, which `path` must not be
+ * @throws FileError 'file-unwritable', or what `work` throws
+ */
+export async function writeNewFile<T>(
+  path: string,
+  keep: string,
+  work: (write: (bytes: Uint8Array) => Promise<void>) => Promise<T>,
+): Promise<T> {
+  // A link stays: the file that it leads to is replaced.
+  const target = await realpath(path).catch(() => path);
+  await checkReplaceable(path, target, keep);
+  const temporary = join(dirname(target), `.${randomUUID()}.tmp`);
+  const file = await open(temporary, 'wx').catch(cause => Promise.reject(unwritable(path, cause)));
+  try {
+    const result = await work(bytes => writeAll(file, bytes, path));
+    await file.sync().catch(cause => Promise.reject(unwritable(path, cause)));
+    await file.close();
+    await rename(temporary, target).catch(cause => Promise.reject(unwritable(path, cause)));
+    return result;
+  } catch (error) {
+    await file.close().catch(() => {});
+    await unlink(temporary).catch(() => {});
+    throw error;
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array, path: string): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file
+      .write(bytes, done)
+      .catch(cause => Promise.reject(unwritable(path, cause)));
+    done += bytesWritten;
+  }
+}
+
+async function checkReplaceable(path: string, target: string, keep: string): Promise<void> {
+  const there = await stat(target).catch(() => undefined);
+  if (there === undefined) return;
+  if (!there.isFile()) throw unwritable(path, there.isDirectory() ? 'a folder' : 'no regular file');
+  const kept = await stat(keep).catch(() => undefined);
+  // Device and number, not the name: hard links and other spellings are the same file too.
+  if (kept && kept.dev === there.dev && kept.ino === there.ino)
+    throw unwritable(path, 'the file that is read');
+}
+
+function unwritable(path: string, cause: unknown): FileError {
+  const { code } = Object(cause) as { code?: unknown };
+  return new FileError('file-unwritable', {
+    where: JSON.stringify(path),
+    expected: 'a file that can be written or replaced',
+    got: typeof cause === 'string' ? cause : typeof code === 'string' ? code : String(cause),
+    hint: 'Check the path, its permissions and the space on the disk.',
+    cause,
+  });
+}
