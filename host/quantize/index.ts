@@ -1,5 +1,5 @@
 import type { ModelSource } from '../api.ts';
-import { checkOptions, OPEN_RULES, type Rules } from '../check.ts';
+import { checkOptions, OPEN_RULES, type Rules, SWITCH, TEXT } from '../check.ts';
 import { readGgufHeader } from '../checkpoint.ts';
 import { FileError, OptionError, quote } from '../errors.ts';
 import { ggmlTypeNamed } from '../ggml-types.ts';
@@ -52,8 +52,8 @@ export interface QuantizeReport {
 }
 
 const RULES: Rules = {
-  type: { expected: 'a text', test: value => typeof value === 'string' },
-  pure: { expected: 'true or false', test: value => typeof value === 'boolean' },
+  type: TEXT,
+  pure: SWITCH,
   signal: OPEN_RULES['signal']!,
   onProgress: OPEN_RULES['onProgress']!,
 };
