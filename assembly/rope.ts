@@ -1,11 +1,9 @@
 // Rotary position embedding, Su et al. 2021, "RoFormer"; Llama rotates adjacent pairs.
 
-const TAU: f64 = 2 * NativeMath.PI;
-/** AssemblyScript's sine is wrong for some angles beyond this: only odd scalings get there. */
-const LARGE: f64 = 1048576;
+import { storeCosSin } from './trig';
 
 /**
- * The rows first … first + count − 1 of table[p][i] = (cos a, sin a) with a = p/scale · base^(−2i/headDim) / factors[i], computed in f64;
+ * Rows first … first + count − 1 of table[p][i] = (cos a, sin a), a = p/scale · base^(−2i/headDim) / factors[i], in f64;
  * table (positions, headDim/2, 2), factors (headDim/2) or 0
  */
 export function ropeTable(
@@ -16,10 +14,7 @@ export function ropeTable(
     if (factors) frequency /= <f64>load<f32>(factors + (<usize>i << 1));
     let entry = table + ((<usize>first * headDim + i) << 2);
     for (let p = first; p < first + count; p++) {
-      let angle = <f64>p * frequency;
-      if (angle > LARGE) angle -= floor<f64>(angle / TAU) * TAU;
-      store<f32>(entry, <f32>NativeMath.cos(angle));
-      store<f32>(entry, <f32>NativeMath.sin(angle), 4);
+      storeCosSin(entry, <f64>p * frequency);
       entry += <usize>headDim << 2;
     }
   }

@@ -1,7 +1,7 @@
 import { type ErrorCode, OptionError } from './errors.ts';
 
 /** What an option must be; the text stands in the message. */
-interface Rule {
+export interface Rule {
   expected: string;
   /** Whether any number is of the right kind, so that a wrong one is out of range. */
   numeric: boolean;
@@ -94,7 +94,8 @@ export const INSPECT_RULES: Rules = {
   signal: SIGNAL,
 };
 
-const SWITCH = kind('true or false', v => typeof v === 'boolean');
+export const TEXT: Rule = kind('a text', v => typeof v === 'string');
+export const SWITCH: Rule = kind('true or false', v => typeof v === 'boolean');
 
 export const ENCODE_RULES: Rules = { bos: SWITCH, eos: SWITCH, special: SWITCH };
 

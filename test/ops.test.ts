@@ -190,6 +190,16 @@ function opsSuite(name: string, make: () => Promise<Backend>): void {
     }
   });
 
+  test('ropeTable with a scale that makes angles of millions', async () => {
+    for (const scale of [2 ** -16, 2 ** -15, 2 ** -14]) {
+      await compare(make, 'ropeTable', `scale ${scale}`, async b => {
+        const table = b.allocF32(200 * 2);
+        b.ropeTable(table, undefined, 0, 200, 2, 1e4, scale);
+        return b.readF32(table, 200 * 2);
+      });
+    }
+  });
+
   test('rope', async () => {
     for (const headDim of [2, 4, 6, 8, 10, 64]) {
       for (const [n, heads] of [
