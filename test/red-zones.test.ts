@@ -75,8 +75,11 @@ test('the calls reached every memory access of the kernels', () => {
   const missed = (build: RedZones) => build.sites.filter((_, i) => !build.reached[i]);
   assert.equal(missed(simd), []);
   if (relaxed) assert.equal(missed(relaxed), []);
-  // of the debug build, what writes the message of a failed assertion is left over
-  const kernels = missed(debug).filter(site => /^\$assembly\/(?!debug\/)/.test(site.function));
+  // of the debug build, what writes the message of a failed assertion is left over, and where formats share a function,
+  // the branches of others: only the optimiser drops these
+  const kernels = missed(debug).filter(site =>
+    /^\$assembly\/(?!debug\/|[a-z]+-blocks\/)/.test(site.function),
+  );
   assert.equal(kernels, []);
 });
 
@@ -134,8 +137,8 @@ const PLANTED: (Planted & { op: string; says: RegExp })[] = [
   {
     op: 'embedding_q4_k',
     file: 'embedding-blocks.ts',
-    replace: 'token >> 2',
-    by: 'token >> 1',
+    replace: 'p += headBytes<T>();',
+    by: 'p += headBytes<T>() + 16;',
     says: /outside every operand, at \(table/,
   },
   {
@@ -174,11 +177,11 @@ const PLANTED: (Planted & { op: string; says: RegExp })[] = [
     says: /outside every operand|not what it must be/,
   },
   {
-    op: 'matmul_q2_k',
+    op: 'matmul_q6_k',
     file: 'block-formats.ts',
     replace: '? 16 : 8',
-    by: '? 8 : 8',
-    says: /outside every operand, at \(w|differ/,
+    by: '? 16 : 24',
+    says: /outside every operand, at \(w/,
   },
   {
     op: 'add',

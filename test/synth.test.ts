@@ -16,7 +16,7 @@ import { sharedFile, sharedTest } from './support/shared.ts';
 const fixture = (name: string) =>
   new Float32Array(new Uint8Array(readFileSync(sharedFile(`data/fixtures/llama.cpp/${name}.f32`))).buffer);
 
-for (const dtype of ['F16', 'Q8_0', 'Q4_0']) {
+for (const dtype of ['F16', 'Q8_0', 'Q4_0', 'Q2_K', 'Q3_K_M', 'Q4_K_S', 'Q5_K_S', 'Q6_K']) {
   const name = `synth256.${dtype}`;
   const bytes = () => readFileSync(sharedFile(`data/models/quant/${name}.gguf`));
 

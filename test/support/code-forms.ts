@@ -26,7 +26,8 @@ const bits = (block: Uint8Array, byte: number, shift: number, count: number): nu
   (block[byte]! >> shift) & ((1 << count) - 1);
 
 /** Of 32 columns, those from 16 on are the high nibbles. */
-const nibble = (at: number) => (block: Uint8Array, c: number) => bits(block, at + (c & 15), c & 16 ? 4 : 0, 4);
+const nibble = (at: number) => (block: Uint8Array, c: number) =>
+  bits(block, at + (c & 15), c & 16 ? 4 : 0, 4);
 const fifth = (at: number) => (block: Uint8Array, c: number) => bits(block, at + (c >> 3), c & 7, 1) << 4;
 /** Of 64 columns, those from 32 on are the high nibbles. */
 const nibbleK = (at: number) => (block: Uint8Array, c: number) =>
@@ -66,8 +67,7 @@ const FORMS: Record<CodesDType, Form> = {
   q6_k: {
     ...{ halves: 208, pieces: 8, low: 4, high: 2, scales: 8 },
     put: perHalf((block, half) => block[192 + half]!),
-    code: (block, c) =>
-      bits(block, 64 * (c >> 7) + (c & 63), c & 64 ? 4 : 0, 4) | (twoK(128)(block, c) << 4),
+    code: (block, c) => bits(block, 64 * (c >> 7) + (c & 63), c & 64 ? 4 : 0, 4) | (twoK(128)(block, c) << 4),
   },
   q3_k: {
     ...{ halves: 108, pieces: 8, low: 2, high: 1, scales: 8 },
@@ -114,7 +114,13 @@ function putBits(build: Build, plane: Uint8Array, width: number, r: number, k: n
 }
 
 /** Writes row r of a group's block. */
-export function putCodes(build: Build, dtype: CodesDType, block: Uint8Array, r: number, out: Uint8Array): void {
+export function putCodes(
+  build: Build,
+  dtype: CodesDType,
+  block: Uint8Array,
+  r: number,
+  out: Uint8Array,
+): void {
   const { halves, min, pieces, low, high, scales, put, code } = FORMS[dtype];
   const head = min ? 16 : 8;
   out.set(block.subarray(halves, halves + 2), 2 * r);

@@ -91,7 +91,12 @@ export function finite(dtype: DType): (random: Random) => Call {
 export function finiteHalves(random: Random): Call {
   const count = sizeOrNone(random, 20);
   const stride = 2 * integer(random, 1, 105);
-  const data = stored(random, 'f16', 1, Math.max(0, count * (stride / 2) - integer(random, 0, stride / 2 - 1)));
+  const data = stored(
+    random,
+    'f16',
+    1,
+    Math.max(0, count * (stride / 2) - integer(random, 0, stride / 2 - 1)),
+  );
   if (random.next() < 0.2) data.fill(0xff);
   const parts = rowsOf([...Array(count).keys()], stride).map(([at]): [number, number] => [at, 2]);
   return {

@@ -47,7 +47,8 @@ for (const dtype of Object.keys(BLOCK) as DType[]) {
   CASES[`matmul_${dtype}`] = matmul(dtype);
   if (dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16') CASES[`relayout_${dtype}`] = relayout(dtype);
 }
-for (const dtype of ['f32', 'f16', 'bf16', 'q8_0', 'q8_f32'] as const) CASES[`finite_${dtype}`] = finite(dtype);
+for (const dtype of ['f32', 'f16', 'bf16', 'q8_0', 'q8_f32'] as const)
+  CASES[`finite_${dtype}`] = finite(dtype);
 
 export const ops: string[] = Object.keys(CASES).sort();
 

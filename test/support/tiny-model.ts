@@ -2,6 +2,7 @@ import { ggmlTypeNamed } from '../../host/ggml-types.ts';
 import { type GgufTensorData, type GgufValue, writeGguf } from '../../host/gguf-write.ts';
 import { llamaShapes, type TensorShape } from '../../host/llama-shape.ts';
 import { type LlamaConfig, PieceType } from '../../host/model-file.ts';
+import type { StoredType } from '../../host/quantize/decode.ts';
 import { quantize } from './quantize.ts';
 
 export interface TinyModelOptions {
@@ -12,7 +13,7 @@ export interface TinyModelOptions {
   nKvHeads?: number;
   contextLength?: number;
   /** ggml name of the matrices' type; norms are always F32. */
-  dtype?: 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_0';
+  dtype?: StoredType;
   /** Without an output matrix. */
   tied?: boolean;
   ropeTheta?: number;
@@ -78,12 +79,14 @@ export function uniform(seed: number): () => number {
 /** A small Llama with random weights and a vocabulary with which text can be encoded, as a GGUF file. */
 export function tinyModel(options: TinyModelOptions = {}): Uint8Array {
   const { dtype = 'F32', tied = false, ropeFactors, seed = 1 } = options;
-  const dim = options.dim ?? 64;
+  // rows of whole blocks, and fewer layers of them
+  const wide = ggmlTypeNamed(dtype).values > 64;
+  const dim = options.dim ?? (wide ? 256 : 64);
   const nHeads = options.nHeads ?? 4;
   const config: LlamaConfig = {
     dim,
-    hiddenDim: options.hiddenDim ?? 96,
-    nLayers: options.nLayers ?? 2,
+    hiddenDim: options.hiddenDim ?? (wide ? 256 : 96),
+    nLayers: options.nLayers ?? (wide ? 1 : 2),
     nHeads,
     nKvHeads: options.nKvHeads ?? 2,
     headDim: dim / nHeads,
