@@ -314,8 +314,8 @@ const MODEL: Case[] = [
     'wrong-shape',
   ],
   [
-    'a Q5_0 matrix',
-    tensor('blk.0.ffn_down.weight', { ggmlType: 6, data: new Uint8Array(16 * 22) }),
+    'a Q8_1 matrix',
+    tensor('blk.0.ffn_down.weight', { ggmlType: 9, data: new Uint8Array(16 * 36) }),
     'unsupported-dtype',
   ],
   [

@@ -4,11 +4,14 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Backend } from '../host/backend.ts';
+import { readModelFile } from '../host/checkpoint.ts';
+import { quantize } from '../host/quantize/index.ts';
 import { Reference } from '../host/reference.ts';
+import { openSource } from '../host/sources.ts';
 import { BACKENDS } from './support/backends.ts';
-import { type Feed, runTogether, tinyLlama } from './support/models.ts';
+import { type Feed, llamaOf, runTogether, tinyLlama } from './support/models.ts';
 import { hashOf, nmse } from './support/numbers.ts';
-import { type TinyModelOptions, uniform } from './support/tiny-model.ts';
+import { type TinyModelOptions, tinyModel, uniform } from './support/tiny-model.ts';
 
 /**
  * Bound for a model in which some activation lies so near the middle of two roundings that f32 and f64 round it to
@@ -113,6 +116,24 @@ function modelSuite(name: string, make: () => Promise<Backend>): void {
       }
     });
   }
+
+  test('Q4_K_M: its mixture of types, within f32 error of the reference', async () => {
+    const pieces: Uint8Array[] = [];
+    const sink = { write: async (piece: Uint8Array) => void pieces.push(piece) };
+    await quantize(tinyModel({ dim: 256, hiddenDim: 512, nLayers: 2 }), sink, { type: 'Q4_K_M' });
+    const mixed = Buffer.concat(pieces);
+    const file = await readModelFile(await openSource(mixed));
+    const dtypes = new Set([...file.tensors.values()].map(({ dtype }) => dtype));
+    assert.equal([...dtypes].sort(), ['f32', 'q4_k', 'q6_k']);
+    const logits = async (backend: Backend) => {
+      const [first] = await runTogether(await llamaOf(backend, mixed), [
+        { ids: ids.slice(0, 8), slot: 0, chunk: 8 },
+      ]);
+      return first!;
+    };
+    const error = nmse(await logits(await make()), await logits(new Reference({ roundActivations: true })));
+    assert.ok(error < FLIPS, `NMSE ${error}`);
+  });
 
   test('an earlier sequence in the slot leaves no trace', async () => {
     const llama = await tinyLlama(await make());
