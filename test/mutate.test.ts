@@ -93,7 +93,10 @@ const BLOCKS: Record<number, [values: number, bytes: number]> = {
   40: [64, 36],
   41: [128, 18],
 };
-const BITS: Record<string, number> = { f32: 32, f16: 16, bf16: 16, q8_0: 8.5, q4_0: 4.5 };
+const BITS: Record<string, number> = {
+  ...{ f32: 32, f16: 16, bf16: 16, q8_0: 8.5, q4_0: 4.5, q4_1: 5, q5_0: 5.5, q5_1: 6 },
+  ...{ q2_k: 2.625, q3_k: 3.4375, q4_k: 4.5, q5_k: 5.5, q6_k: 6.5625, iq4_nl: 4.5, iq4_xs: 4.25 },
+};
 
 type Range = [name: string, from: number, to: number];
 
