@@ -8,15 +8,21 @@ import { highBits, highPlane, levelled, lowBits } from './block-formats';
 export const UNITS: i32 = ASC_FEATURE_RELAXED_SIMD ? 2 : 4;
 
 // Loaded once a call, so that they stay in registers (half.ts says why they are no constants).
-const MASKS = memory.data<u16>([0, 1, 3, 0, 15], 2);
+const MASKS = memory.data<u16>([0, 1, 3, 0, 15, 0, 0, 0, 255], 2);
 const LEVELS = memory.data<i8>([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], 16);
 
-/** The low `bits` (1, 2 or 4) of every byte or i16. */
+/** The low `bits` (1, 2 or 4) of every byte. */
+// @ts-ignore: decorator
+@inline
+export function byteMask(bits: i32): v128 {
+  return v128.load8_splat(MASKS + (<usize>bits << 1));
+}
+
+/** The low `bits` (1, 2 or 4, in the baseline build also 8) of every byte or i16 of a unit. */
 // @ts-ignore: decorator
 @inline
 export function maskOf(bits: i32): v128 {
-  const p = MASKS + (<usize>bits << 1);
-  return ASC_FEATURE_RELAXED_SIMD ? v128.load8_splat(p) : v128.load16_splat(p);
+  return ASC_FEATURE_RELAXED_SIMD ? byteMask(bits) : v128.load16_splat(MASKS + (<usize>bits << 1));
 }
 
 /** The 16 levels of IQ4_NL and IQ4_XS (ggml-common.h, kvalues_iq4nl). */

@@ -41,7 +41,7 @@ function tile<T>(out: usize, outStride: usize, w: usize, v: usize, x: usize, xSt
 // @ts-ignore: decorator
 @inline
 function matmul<T>(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
-  assert(cols % 32 == 0, 'matmul: cols must be a multiple of the block');
+  assert(cols % (int8<T>() ? 32 : 32 * pieces<T>()) == 0, 'matmul: cols must be a multiple of the block');
   const blocks = cols >> 5;
   const groupBytes = bytesOfGroup<T>(blocks), xStride = <usize>blocks * X_BLOCK;
   const outStride = <usize>rows << 2;

@@ -5,7 +5,7 @@ import {
   affine, headBytes, highBits, highPlane, IQ4_NL, IQ4_XS, levelled, lowBits, pieceBytes, pieces, Q2_K, Q3_K, Q4_0, Q4_1,
   Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, scaleBytes,
 } from './block-formats';
-import { levels, UNITS } from './codes';
+import { byteMask, levels, maskOf, UNITS } from './codes';
 import { high, highHalves, low, lowHalves } from './relayout';
 
 /** Bytes of a block as stored. */
@@ -36,8 +36,7 @@ function storedScale<T>(): usize {
 // @ts-ignore: decorator
 @inline
 function field(p: usize, shift: i32, bits: i32): v128 {
-  const ones = (1 << bits) - 1;
-  return v128.and(i16x8.shr_u(v128.load(p), shift), i8x16.splat(<i8>ones));
+  return v128.and(i16x8.shr_u(v128.load(p), shift), byteMask(bits));
 }
 
 /** 16 bits as bytes of 0 and 16. */
@@ -117,8 +116,7 @@ function putScales<T>(out: usize, r: usize, block: usize, j: i32): void {
 // @ts-ignore: decorator
 @inline
 function quarter(first: v128, second: v128, from: i32, bits: i32): v128 {
-  const low = (1 << bits) - 1;
-  const ones = i8x16.splat(<i8>low);
+  const ones = byteMask(bits);
   if (ASC_FEATURE_RELAXED_SIMD) {
     const a = v128.and(i16x8.shr_u(first, from), ones), b = v128.and(i16x8.shr_u(second, from), ones);
     return v128.or(a, i16x8.shl(b, bits));
@@ -129,8 +127,7 @@ function quarter(first: v128, second: v128, from: i32, bits: i32): v128 {
   const a = v128.and(i16x8.shr_u(even, from), ones), b = v128.and(i16x8.shr_u(odd, from), ones);
   const pairs = v128.or(a, i16x8.shl(b, bits));
   // the high byte's 2·bits move down to the low byte's
-  const all = (1 << (4 * bits)) - 1;
-  return bits == 4 ? pairs : v128.and(v128.or(pairs, i16x8.shr_u(pairs, 8 - 2 * bits)), i16x8.splat(<i16>all));
+  return bits == 4 ? pairs : v128.and(v128.or(pairs, i16x8.shr_u(pairs, 8 - 2 * bits)), maskOf(4 * bits));
 }
 
 /** A plane from the eight vectors of a piece. */
