@@ -2,39 +2,43 @@
 //
 //     npm test [-- NAME...]       files whose names contain one of the given words; without words, all
 //     npm run test:full           the long forms too
+//     npm run test:runtimes       the numeric tests on other versions of Node (installs them)
 
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 const dist = dirname(dirname(fileURLToPath(import.meta.url)));
 const root = dirname(dist);
 const AT_ONCE = 2;
 /** A file that takes longer hangs. Milliseconds. */
 const LIMIT = 15 * 60_000;
+/** Tests whose numbers must be the same on every engine, and that run the builds which only some engines have. */
+const NUMERIC = ['builds', 'debug-build', 'model', 'ops', 'red-zones', 'sampler', 'stories', 'synth'];
 
-const words = process.argv.slice(2).filter(word => word !== '--full');
-const env = {
-  ...process.env,
-  FORCE_COLOR: '0',
-  ...(process.argv.includes('--full') ? { CRIA_FULL: '1' } : {}),
-};
-const files = readdirSync(join(root, 'test'))
-  .filter(
-    name => name.endsWith('.test.ts') && (words.length === 0 || words.some(word => name.includes(word))),
-  )
-  .map(name => name.replace(/\.ts$/, '.js'));
+const { values, positionals: words } = parseArgs({
+  options: { full: { type: 'boolean' }, runtimes: { type: 'boolean' } },
+  allowPositionals: true,
+});
+const env = { ...process.env, FORCE_COLOR: '0', ...(values.full && { CRIA_FULL: '1' }) };
+
+interface Job {
+  node: string;
+  /** The name without `.test.ts`. */
+  name: string;
+}
 
 interface Result {
   passed: number;
   failed: number;
-  skipped: string[];
+  skipped: number;
 }
 
-function run(file: string): Promise<Result> {
+function run({ node, name }: Job): Promise<Result> {
   const started = performance.now();
-  const child = spawn(process.execPath, [join(dist, 'test', file)], { cwd: root, env, timeout: LIMIT });
+  const child = spawn(node, [join(dist, 'test', `${name}.test.js`)], { cwd: root, env, timeout: LIMIT });
   let output = '';
   child.stdout.on('data', text => (output += text));
   child.stderr.on('data', text => (output += text));
@@ -48,26 +52,39 @@ function run(file: string): Promise<Result> {
       // a file that ends badly, or that ran nothing and skipped nothing, has failed even if no test says so
       const failed = Math.max(total - passed, code === 0 && total + skipped.length > 0 ? 0 : 1);
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
-      process.stdout.write(
-        `${failed > 0 ? 'FAIL' : 'ok  '} ${file} (${seconds} s)${signal ? ` ${signal}` : ''}\n`,
-      );
+      const engine = node === process.execPath ? '' : ` on ${basename(dirname(dirname(node)))}`;
+      const end = signal ? ` ${signal}` : '';
+      process.stdout.write(`${failed > 0 ? 'FAIL' : 'ok  '} ${name}${engine} (${seconds} s)${end}\n`);
       if (failed > 0 || output.includes('figures:')) process.stdout.write(`${output.trimEnd()}\n\n`);
       else for (const line of skipped) process.stdout.write(`     ${line}\n`);
-      resolve({ passed, failed, skipped });
+      resolve({ passed, failed, skipped: skipped.length });
     });
   });
 }
 
-const waiting = [...files];
+/** Other versions of Node, from a package of their own: the project's node_modules stays small. */
+function otherNodes(): string[] {
+  const folder = join(root, 'test', 'runtimes');
+  execFileSync('npm', ['ci', '--ignore-scripts', '--prefix', folder], { stdio: 'inherit' });
+  return ['node22', 'node24'].map(name => join(folder, 'node_modules', name, 'bin', 'node'));
+}
+
+const names = readdirSync(join(root, 'test'))
+  .filter(file => file.endsWith('.test.ts'))
+  .map(file => file.replace('.test.ts', ''))
+  .filter(name => words.length === 0 || words.some(word => name.includes(word)))
+  .filter(name => !values.runtimes || NUMERIC.includes(name));
+const nodes = values.runtimes ? otherNodes() : [process.execPath];
+const waiting: Job[] = nodes.flatMap(node => names.map(name => ({ node, name })));
 const results: Result[] = [];
 await Promise.all(
   Array.from({ length: AT_ONCE }, async () => {
-    for (let file = waiting.shift(); file; file = waiting.shift()) results.push(await run(file));
+    for (let job = waiting.shift(); job; job = waiting.shift()) results.push(await run(job));
   }),
 );
 const sum = (of: (result: Result) => number) => results.reduce((total, result) => total + of(result), 0);
-const failed = sum(r => r.failed) + (files.length === 0 ? 1 : 0);
-const skipped = sum(r => r.skipped.length);
+const failed = sum(r => r.failed) + (names.length === 0 ? 1 : 0);
+const skipped = sum(r => r.skipped);
 process.stdout.write(
   `${sum(r => r.passed)} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}\n`,
 );

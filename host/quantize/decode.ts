@@ -1,6 +1,5 @@
 import { ggmlTypeNamed } from '../ggml-types.ts';
-import { halfToNumber } from '../half.ts';
-import { f32FromBits, readU16 } from './floats.ts';
+import { f16Value, f32FromBits, readU16 } from './floats.ts';
 import { unpackK3, unpackK4, unpackXs } from './packed-scales.ts';
 
 /** The types that Llama files come in, all of which can be read and written. */
@@ -36,7 +35,7 @@ export const IQ4_LEVELS: Int8Array = Int8Array.of(
 /** The values of the block that begins at byte `at`. */
 type DecodeBlock = (block: Uint8Array, at: number, out: Float32Array, to: number) => void;
 
-const half = (block: Uint8Array, at: number): number => halfToNumber(readU16(block, at));
+const half = (block: Uint8Array, at: number): number => f16Value(readU16(block, at));
 
 /** Value i of 32 has the low nibble of byte i, or the high one of byte i − 16. */
 const nibble32 = (block: Uint8Array, at: number, i: number): number =>

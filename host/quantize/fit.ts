@@ -1,9 +1,8 @@
-import { halfToNumber } from '../half.ts';
-import { f16Bits } from './floats.ts';
+import { f16Bits, f16Value } from './floats.ts';
 
 /** The half float nearest to `value`, as a number: what a block's scale will be. */
 export function asHalf(value: number): number {
-  return halfToNumber(f16Bits(value));
+  return f16Value(f16Bits(value));
 }
 
 /** The levels that a code may stand for before its scale multiplies it. */
@@ -16,9 +15,12 @@ export interface Levels {
 /** Sub-blocks of less than this are stored as zeros: a scale would be below the smallest half float. */
 const NOTHING = 1e-15;
 
-/** Candidates on either side of the scale that maps the extreme value onto the last level, and their distance in levels. */
-const TRIES = 9;
-const STEP = 0.1;
+/**
+ * Candidates on either side of the scale that maps the extreme value onto the last level, and their distance in levels.
+ * (measured: twice as many at half the distance gain 0.1 %)
+ */
+const TRIES = 4;
+const STEP = 0.2;
 
 /**
  * The scale s that makes Σ wᵢ (xᵢ − s·qᵢ)² small, qᵢ the level nearest to xᵢ / s: of the scales that map the value of
