@@ -46,27 +46,27 @@ const GOLDEN: { options: TinyModelOptions; hash: string; bound?: number }[] = [
   { options: { dtype: 'Q5_1' }, hash: '89f738fe13b0c81ff65abb1a58401f8ceb150ebdb007c2d66d014bf47bb6a930' },
   {
     options: { dtype: 'Q2_K' },
-    hash: 'ff507d03afee4411692bf7178b0aad093a9c2849c76bd9b035926551f6514a9a',
+    hash: '383d7a1fcff3274888c6ef4eba1782b0b37cccb4e543e2ba5c8d6f9dbcfbd876',
     bound: FLIPS,
   },
-  { options: { dtype: 'Q3_K' }, hash: 'ca4379292a9e434a69e35b5ed9f99b120b018d37526b6cfacacdd3faec776077' },
+  { options: { dtype: 'Q3_K' }, hash: '1e96a30094f754bbd5922da6c165de203ce49bcbbb25edcd7b58131ec38e1304' },
   {
     options: { dtype: 'Q4_K' },
-    hash: '7b984da09a4eb4fa628569b8dd54b0b0a5823d342fd853407ccda720a63f8d77',
+    hash: '6eb416c5acb895cc5190225bb50b9f2b928e87df521c911ae14335d7e53e07a7',
     bound: FLIPS,
   },
-  { options: { dtype: 'Q5_K' }, hash: 'f0914ce5a14aac443ec640cf8df27e8af2d95d7a4ccc4782469acc2f4d745899' },
+  { options: { dtype: 'Q5_K' }, hash: '2073014a8e608af89d5307a8feb3ce3596d43c32ab85d723a4d5a0c4d9cb7892' },
   {
     options: { dtype: 'Q6_K' },
-    hash: '2672c8071b223a522ee0fa15b690b7e215344dd7de3bda210769ccec9599028d',
+    hash: '2c60001af578e63602c909de81dcbb7d1053bd034eb9d70ce288cf957134ae63',
     bound: FLIPS,
   },
   {
     options: { dtype: 'IQ4_NL' },
-    hash: 'ac70e02ab17c8ec56bf98271244eb575ca823532e955baf3224ef90a6c68374e',
+    hash: 'a36ddc3d5df6733fcb3dbceed9f52fb02c440b9e35de3042f40d40d857ba7baf',
     bound: FLIPS,
   },
-  { options: { dtype: 'IQ4_XS' }, hash: '710bb8347d0b66b3479360ea111d18f07f1b516dc72cca45425af1aaf98970ac' },
+  { options: { dtype: 'IQ4_XS' }, hash: 'a2e270ade80752c21eac66abefa9359e4e069c1dfb9036b1f6c2d4fd17968846' },
 ];
 
 function sequence(seed: number, length: number): number[] {
