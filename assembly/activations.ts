@@ -9,6 +9,8 @@
 // The relaxed product `i32x4.relaxed_dot_i8x16_i7x16_add_s` is exact only while one operand stays in 0 … 127, and a
 // signed weight cannot be that operand. The 7-bit form uses the whole range from the block's least to its largest value.
 
+import { largestLane } from './math';
+
 /** Bytes of a value, of a block, and the places in it of d and of the offset. */
 const VALUE: usize = ASC_FEATURE_RELAXED_SIMD ? 1 : 2;
 export const X_SCALE: usize = 32 * VALUE;
@@ -25,14 +27,6 @@ function largestOf(x: usize): f32 {
   let m = v128.load(x);
   for (let i: usize = 16; i < 128; i += 16) m = f32x4.max(m, v128.load(x + i));
   return largestLane(m);
-}
-
-// @ts-ignore: decorator
-@inline
-function largestLane(m: v128): f32 {
-  m = f32x4.max(m, v128.shuffle<f32>(m, m, 2, 3, 0, 1));
-  m = f32x4.max(m, v128.shuffle<f32>(m, m, 1, 0, 3, 2));
-  return f32x4.extract_lane(m, 0);
 }
 
 /** Four values times `inverse`, to the nearest, ties to even. */

@@ -6,7 +6,7 @@
 // for each, and every key and value is loaded once for both.
 
 import { F32, dot4, dot4Twice } from './dot';
-import { exp1, exp4, loadPart, storePart, sumLanes } from './math';
+import { exp1, exp4, largestLane, loadPart, storePart, sumLanes } from './math';
 
 const BLOCK = 32;
 const LOWEST: f32 = -3.4e38;
@@ -20,14 +20,6 @@ const STATE_A = memory.data(8, 8);
 const STATE_B = memory.data(8, 8);
 /** The largest score of the block for each query of a pair. */
 const HIGHEST = memory.data(8, 8);
-
-// @ts-ignore: decorator
-@inline
-function largestLane(m: v128): f32 {
-  m = f32x4.max(m, v128.shuffle<f32>(m, m, 2, 3, 0, 1));
-  m = f32x4.max(m, v128.shuffle<f32>(m, m, 1, 0, 3, 2));
-  return f32x4.extract_lane(m, 0);
-}
 
 /** scores[j] = scale · q·k[j] for j < count, LOWEST for the others; returns the largest. */
 // @ts-ignore: decorator

@@ -1,4 +1,4 @@
-import { exp1, exp4 } from './math';
+import { exp1, exp4, largestLane } from './math';
 
 /** The largest of logits (vocab ≥ 1). */
 export function largest(logits: usize, vocab: i32): f32 {
@@ -7,9 +7,7 @@ export function largest(logits: usize, vocab: i32): f32 {
   if (vocab >= 4) {
     let m4 = v128.load(logits);
     for (i = 4; i + 4 <= vocab; i += 4) m4 = f32x4.max(m4, v128.load(logits + (<usize>i << 2)));
-    m4 = f32x4.max(m4, v128.shuffle<f32>(m4, m4, 2, 3, 0, 1));
-    m4 = f32x4.max(m4, v128.shuffle<f32>(m4, m4, 1, 0, 3, 2));
-    m = f32x4.extract_lane(m4, 0);
+    m = largestLane(m4);
   }
   for (; i < vocab; i++) m = max(m, load<f32>(logits + (<usize>i << 2)));
   return m;

@@ -47,6 +47,14 @@ export function sumLanes(a: v128): f32 {
   );
 }
 
+// @ts-ignore: decorator
+@inline
+export function largestLane(m: v128): f32 {
+  m = f32x4.max(m, v128.shuffle<f32>(m, m, 2, 3, 0, 1));
+  m = f32x4.max(m, v128.shuffle<f32>(m, m, 1, 0, 3, 2));
+  return f32x4.extract_lane(m, 0);
+}
+
 /** The lane sums of four vectors as one vector. */
 // @ts-ignore: decorator
 @inline
@@ -54,15 +62,6 @@ export function sumLanes4(a0: v128, a1: v128, a2: v128, a3: v128): v128 {
   const t0 = f32x4.add(v128.shuffle<f32>(a0, a1, 0, 4, 1, 5), v128.shuffle<f32>(a0, a1, 2, 6, 3, 7));
   const t1 = f32x4.add(v128.shuffle<f32>(a2, a3, 0, 4, 1, 5), v128.shuffle<f32>(a2, a3, 2, 6, 3, 7));
   return f32x4.add(v128.shuffle<f32>(t0, t1, 0, 1, 4, 5), v128.shuffle<f32>(t0, t1, 2, 3, 6, 7));
-}
-
-/** The lane sums of four integer vectors as one vector. */
-// @ts-ignore: decorator
-@inline
-export function sumLanesI4(a0: v128, a1: v128, a2: v128, a3: v128): v128 {
-  const t0 = i32x4.add(v128.shuffle<i32>(a0, a1, 0, 4, 1, 5), v128.shuffle<i32>(a0, a1, 2, 6, 3, 7));
-  const t1 = i32x4.add(v128.shuffle<i32>(a2, a3, 0, 4, 1, 5), v128.shuffle<i32>(a2, a3, 2, 6, 3, 7));
-  return i32x4.add(v128.shuffle<i32>(t0, t1, 0, 1, 4, 5), v128.shuffle<i32>(t0, t1, 2, 3, 6, 7));
 }
 
 /** The first `count` (1 to 3) floats at p, the other lanes 0; reads nothing beyond them. */

@@ -1,4 +1,4 @@
-// Dependencies point one way (docs/design.md). This reads every import and checks it.
+// Dependencies point one way (CONTRIBUTING.md). This reads every import and checks it.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
