@@ -1,4 +1,4 @@
-import type { DType } from './dtype.ts';
+import type { CacheDType, DType } from './dtype.ts';
 
 /** An address in a backend's memory. Opaque: only the backend computes with it. 0 is no address. */
 export type Buf = number;
@@ -12,6 +12,17 @@ export interface Tensor {
   dtype: DType;
   rows: number;
   cols: number;
+}
+
+/** Keys or values of sequences, kept in `dtype`: (slots, kvHeads, capacity) rows of headDim values. */
+export interface Cache {
+  buf: Buf;
+  dtype: CacheDType;
+  slots: number;
+  kvHeads: number;
+  /** Positions of a sequence. */
+  capacity: number;
+  headDim: number;
 }
 
 /**
@@ -34,6 +45,8 @@ export interface Backend {
   allocI32(count: number): Buf;
   /** @throws StateError 'out-of-memory' when the backend cannot hold it. */
   allocTensor(dtype: DType, rows: number, cols: number): Tensor;
+  /** @throws StateError 'out-of-memory' */
+  allocCache(dtype: CacheDType, slots: number, kvHeads: number, capacity: number, headDim: number): Cache;
   /**
    * Takes `rows` rows of `tensor` from `row` on, as they are stored: `write` puts their bytes into a view, which is
    * valid until its promise settles. `row` is a multiple of `ROWS_TOGETHER`, and so is `rows` except at the end.
@@ -73,34 +86,36 @@ export interface Backend {
   ): void;
   /** Rotates the pairs (x[2i], x[2i+1]) of every head by table[positions[t]][i], in place;  x (n, heads, headDim) */
   rope(x: Buf, positions: Buf, table: Buf, n: number, heads: number, headDim: number): void;
-  /** cache[slots[t]][h][positions[t]] = x[t][h];  x (n, kvHeads, headDim), cache (slots, kvHeads, capacity, headDim) */
-  append(
-    cache: Buf,
-    x: Buf,
-    slots: Buf,
-    positions: Buf,
-    n: number,
-    kvHeads: number,
-    headDim: number,
-    capacity: number,
-  ): void;
+  /** cache[slots[t]][h][positions[t]] = x[t][h], rounded to the cache's format;  x (n, kvHeads, headDim) */
+  append(cache: Cache, x: Buf, slots: Buf, positions: Buf, n: number): void;
   /**
    * out[t][h] = Σⱼ softmaxⱼ(q[t][h] · k[j] / √headDim) v[j] over the positions j ≤ positions[t] of slot slots[t] and
-   * kv head ⌊h · kvHeads / heads⌋;  q, out (n, heads, headDim), caches as in `append`
+   * kv head ⌊(before + h) / group⌋ of the caches, which have one shape and format;  q, out (n, heads, headDim).
+   * `before` is not 0 on a rank whose heads begin inside a group.
    */
   attention(
     out: Buf,
     q: Buf,
-    kCache: Buf,
-    vCache: Buf,
+    keys: Cache,
+    values: Cache,
     slots: Buf,
     positions: Buf,
     n: number,
     heads: number,
-    kvHeads: number,
-    headDim: number,
-    capacity: number,
+    group: number,
+    before: number,
   ): void;
+  /** cache[to][h][p] = cache[from][h][p] for all heads and p < count */
+  copySlot(cache: Cache, from: number, to: number, count: number): void;
+  /** The rows of positions first … first + count − 1 of one head, as `rowBytes(cache.dtype, headDim)` bytes each. */
+  readCache(cache: Cache, slot: number, head: number, first: number, count: number): Promise<Uint8Array>;
+  /** Puts back what `readCache` gave; `rows` holds whole rows. */
+  writeCache(cache: Cache, slot: number, head: number, first: number, rows: Uint8Array): void;
+  /**
+   * out (n, width) in full on every rank: each gives its columns first … first + count − 1 as part (n, count). Where
+   * one holds all columns, `out` is `part` and there is nothing to do.
+   */
+  gather(out: Buf, part: Buf, n: number, width: number, first: number, count: number): void;
   /** out = gate · σ(gate) · up, elementwise;  all (count) */
   swiglu(out: Buf, gate: Buf, up: Buf, count: number): void;
   /** out = a + b, elementwise;  all (count) */

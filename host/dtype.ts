@@ -27,6 +27,9 @@ export type CodesDType =
   | 'iq4_nl'
   | 'iq4_xs';
 
+/** Formats of the kv cache. */
+export type CacheDType = 'f32' | 'f16' | 'q8_0';
+
 /** Values and bytes of one block. */
 export const BLOCK: Record<DType, { values: number; bytes: number }> = {
   f32: { values: 1, bytes: 4 },

@@ -1,4 +1,4 @@
-import type { Backend, Buf, Tensor } from './backend.ts';
+import type { Backend, Buf, Cache, Tensor } from './backend.ts';
 import { OptionError } from './errors.ts';
 import type { LlamaConfig } from './model-file.ts';
 
@@ -86,8 +86,8 @@ export class Llama {
   readonly #last: Buf; // (outputs, dim)
   readonly #logits: Buf; // (outputs, vocabSize)
   // state
-  readonly #kCache: Buf[]; // per layer (slots, nKvHeads, contextLength, headDim)
-  readonly #vCache: Buf[];
+  readonly #kCache: Cache[]; // per layer (slots, nKvHeads, contextLength, headDim)
+  readonly #vCache: Cache[];
   readonly #angles: Buf; // (contextLength, headDim/2, 2)
   /** Positions whose angles have been computed. */
   #turned = 0;
@@ -116,7 +116,9 @@ export class Llama {
     this.#last = backend.allocF32(outputs * dim);
     this.#logits = backend.allocF32(outputs * vocabSize);
     const cache = () =>
-      Array.from({ length: nLayers }, () => backend.allocF32(slots * contextLength * kvDim));
+      Array.from({ length: nLayers }, () =>
+        backend.allocCache('f32', slots, nKvHeads, contextLength, headDim),
+      );
     this.#kCache = cache();
     this.#vCache = cache();
     this.#angles = backend.allocF32(contextLength * headDim);
@@ -134,9 +136,9 @@ export class Llama {
   forward(batch: Batch): void {
     const n = batch.tokens.length;
     this.#check(batch);
-    const { backend: b, config, weights, limits } = this;
+    const { backend: b, config, weights } = this;
     const { dim, hiddenDim, nHeads, nKvHeads, headDim, normEps } = config;
-    const { contextLength } = limits;
+    const group = nHeads / nKvHeads;
     b.writeI32(this.#tokens, batch.tokens);
     b.writeI32(this.#slots, batch.slots);
     b.writeI32(this.#positions, batch.positions);
@@ -152,21 +154,9 @@ export class Llama {
       b.matmul(this.#v, this.#normed, layer.attnV, n);
       b.rope(this.#q, this.#positions, this.#angles, n, nHeads, headDim);
       b.rope(this.#k, this.#positions, this.#angles, n, nKvHeads, headDim);
-      b.append(kCache, this.#k, this.#slots, this.#positions, n, nKvHeads, headDim, contextLength);
-      b.append(vCache, this.#v, this.#slots, this.#positions, n, nKvHeads, headDim, contextLength);
-      b.attention(
-        this.#mixed,
-        this.#q,
-        kCache,
-        vCache,
-        this.#slots,
-        this.#positions,
-        n,
-        nHeads,
-        nKvHeads,
-        headDim,
-        contextLength,
-      );
+      b.append(kCache, this.#k, this.#slots, this.#positions, n);
+      b.append(vCache, this.#v, this.#slots, this.#positions, n);
+      b.attention(this.#mixed, this.#q, kCache, vCache, this.#slots, this.#positions, n, nHeads, group, 0);
       b.matmul(this.#normed, this.#mixed, layer.attnOutput, n);
       b.add(this.#x, this.#x, this.#normed, n * dim);
 

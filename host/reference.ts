@@ -1,5 +1,5 @@
-import type { Backend, Buf, Tensor } from './backend.ts';
-import { type DType, rowBytes } from './dtype.ts';
+import type { Backend, Buf, Cache, Tensor } from './backend.ts';
+import { type CacheDType, type DType, rowBytes } from './dtype.ts';
 import { decodeRows, roundActivations } from './reference-formats.ts';
 
 export interface ReferenceOptions {
@@ -39,6 +39,11 @@ export class Reference implements Backend {
     this.#stored.set(buf, new Uint8Array(rows * rowBytes(dtype, cols)));
     this.bytes += rows * rowBytes(dtype, cols);
     return { buf, dtype, rows, cols };
+  }
+
+  allocCache(dtype: CacheDType, slots: number, kvHeads: number, capacity: number, headDim: number): Cache {
+    const buf = this.allocF32(slots * kvHeads * capacity * headDim);
+    return { buf, dtype, slots, kvHeads, capacity, headDim };
   }
 
   async fill(
@@ -166,22 +171,14 @@ export class Reference implements Backend {
     }
   }
 
-  append(
-    cache: Buf,
-    x: Buf,
-    slots: Buf,
-    positions: Buf,
-    n: number,
-    kvHeads: number,
-    headDim: number,
-    capacity: number,
-  ): void {
-    const c = this.#f(cache);
+  append(cache: Cache, x: Buf, slots: Buf, positions: Buf, n: number): void {
+    const { kvHeads, headDim } = cache;
     const v = this.#f(x);
     for (let t = 0; t < n; t++) {
       for (let h = 0; h < kvHeads; h++) {
-        const row = (this.#i(slots)[t]! * kvHeads + h) * capacity + this.#i(positions)[t]!;
-        for (let i = 0; i < headDim; i++) c[row * headDim + i] = v[(t * kvHeads + h) * headDim + i]!;
+        const at = (t * kvHeads + h) * headDim;
+        const row = rowOf(cache, this.#i(slots)[t]!, h, this.#i(positions)[t]!);
+        this.#f(cache.buf).set(v.subarray(at, at + headDim), row);
       }
     }
   }
@@ -189,26 +186,25 @@ export class Reference implements Backend {
   attention(
     out: Buf,
     q: Buf,
-    kCache: Buf,
-    vCache: Buf,
+    keys: Cache,
+    values: Cache,
     slots: Buf,
     positions: Buf,
     n: number,
     heads: number,
-    kvHeads: number,
-    headDim: number,
-    capacity: number,
+    group: number,
+    before: number,
   ): void {
+    const { headDim } = keys;
     const o = this.#f(out);
     const query = this.#f(q);
-    const k = this.#f(kCache);
-    const v = this.#f(vCache);
+    const k = this.#f(keys.buf);
+    const v = this.#f(values.buf);
     for (let t = 0; t < n; t++) {
       const length = this.#i(positions)[t]! + 1;
       for (let h = 0; h < heads; h++) {
         const at = (t * heads + h) * headDim;
-        const kvHead = Math.floor((h * kvHeads) / heads);
-        const first = (this.#i(slots)[t]! * kvHeads + kvHead) * capacity * headDim;
+        const first = rowOf(keys, this.#i(slots)[t]!, Math.floor((before + h) / group), 0);
         const scores = Array.from({ length }, (_, j) => {
           let sum = 0;
           for (let i = 0; i < headDim; i++) sum += query[at + i]! * k[first + j * headDim + i]!;
@@ -223,6 +219,32 @@ export class Reference implements Backend {
       }
     }
   }
+
+  copySlot(cache: Cache, from: number, to: number, count: number): void {
+    const c = this.#f(cache.buf);
+    for (let h = 0; h < cache.kvHeads; h++) {
+      const first = rowOf(cache, from, h, 0);
+      c.copyWithin(rowOf(cache, to, h, 0), first, first + count * cache.headDim);
+    }
+  }
+
+  async readCache(
+    cache: Cache,
+    slot: number,
+    head: number,
+    first: number,
+    count: number,
+  ): Promise<Uint8Array> {
+    const at = rowOf(cache, slot, head, first);
+    const values = this.#f(cache.buf).subarray(at, at + count * cache.headDim);
+    return new Uint8Array(Float32Array.from(values).buffer);
+  }
+
+  writeCache(cache: Cache, slot: number, head: number, first: number, rows: Uint8Array): void {
+    this.#f(cache.buf).set(new Float32Array(rows.slice().buffer), rowOf(cache, slot, head, first));
+  }
+
+  gather(): void {}
 
   swiglu(out: Buf, gate: Buf, up: Buf, count: number): void {
     const o = this.#f(out);
@@ -318,6 +340,11 @@ function countReaching(weights: number[], enough: number, limit: number): number
   let count = 1;
   for (let running = weights[0]!; count < limit && running < enough; count++) running += weights[count]!;
   return count;
+}
+
+/** Where a row of a cache begins. */
+function rowOf({ kvHeads, capacity, headDim }: Cache, slot: number, head: number, position: number): number {
+  return ((slot * kvHeads + head) * capacity + position) * headDim;
 }
 
 function softmax(scores: number[]): number[] {

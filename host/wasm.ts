@@ -1,7 +1,8 @@
-import type { Backend, Buf, Tensor } from './backend.ts';
+import type { Backend, Buf, Cache, Tensor } from './backend.ts';
 import {
   activationBits,
   BLOCK,
+  type CacheDType,
   type CodesDType,
   type DType,
   GROUPED,
@@ -43,8 +44,29 @@ export interface Kernels extends Formats {
     scale: number,
   ): void;
   rope: Backend['rope'];
-  append: Backend['append'];
-  attention: Backend['attention'];
+  append(
+    cache: number,
+    x: number,
+    slots: number,
+    positions: number,
+    n: number,
+    kvHeads: number,
+    headDim: number,
+    capacity: number,
+  ): void;
+  attention(
+    out: number,
+    q: number,
+    keys: number,
+    values: number,
+    slots: number,
+    positions: number,
+    n: number,
+    heads: number,
+    kvHeads: number,
+    headDim: number,
+    capacity: number,
+  ): void;
   swiglu: Backend['swiglu'];
   add: Backend['add'];
   takeRows: Backend['takeRows'];
@@ -121,6 +143,11 @@ export class Wasm implements Backend {
 
   allocTensor(dtype: DType, rows: number, cols: number): Tensor {
     return { buf: this.#alloc(memoryBytes({ dtype, rows, cols })), dtype, rows, cols };
+  }
+
+  allocCache(dtype: CacheDType, slots: number, kvHeads: number, capacity: number, headDim: number): Cache {
+    const buf = this.#alloc(slots * kvHeads * capacity * rowBytes(dtype, headDim));
+    return { buf, dtype, slots, kvHeads, capacity, headDim };
   }
 
   async fill(
@@ -211,13 +238,74 @@ export class Wasm implements Backend {
     this.#kernels.rope(...args);
   }
 
-  append(...args: Parameters<Backend['append']>): void {
-    this.#kernels.append(...args);
+  append({ buf, kvHeads, headDim, capacity }: Cache, x: Buf, slots: Buf, positions: Buf, n: number): void {
+    this.#kernels.append(buf, x, slots, positions, n, kvHeads, headDim, capacity);
   }
 
-  attention(...args: Parameters<Backend['attention']>): void {
-    this.#kernels.attention(...args);
+  attention(
+    out: Buf,
+    q: Buf,
+    keys: Cache,
+    values: Cache,
+    slots: Buf,
+    positions: Buf,
+    n: number,
+    heads: number,
+  ): void {
+    const { kvHeads, headDim, capacity } = keys;
+    this.#kernels.attention(
+      out,
+      q,
+      keys.buf,
+      values.buf,
+      slots,
+      positions,
+      n,
+      heads,
+      kvHeads,
+      headDim,
+      capacity,
+    );
   }
+
+  copySlot(cache: Cache, from: number, to: number, count: number): void {
+    const { kvHeads, capacity, dtype, headDim } = cache;
+    const bytes = new Uint8Array(this.#kernels.memory.buffer);
+    const row = rowBytes(dtype, headDim);
+    for (let h = 0; h < kvHeads; h++) {
+      const source = cache.buf + (from * kvHeads + h) * capacity * row;
+      bytes.copyWithin(cache.buf + (to * kvHeads + h) * capacity * row, source, source + count * row);
+    }
+  }
+
+  async readCache(
+    cache: Cache,
+    slot: number,
+    head: number,
+    first: number,
+    count: number,
+  ): Promise<Uint8Array> {
+    return this.#cacheRows(cache, slot, head, first, count).slice();
+  }
+
+  writeCache(cache: Cache, slot: number, head: number, first: number, rows: Uint8Array): void {
+    const count = rows.length / rowBytes(cache.dtype, cache.headDim);
+    this.#cacheRows(cache, slot, head, first, count).set(rows);
+  }
+
+  #cacheRows(
+    { buf, dtype, kvHeads, capacity, headDim }: Cache,
+    slot: number,
+    head: number,
+    first: number,
+    count: number,
+  ) {
+    const row = rowBytes(dtype, headDim);
+    const at = buf + ((slot * kvHeads + head) * capacity + first) * row;
+    return new Uint8Array(this.#kernels.memory.buffer, at, count * row);
+  }
+
+  gather(): void {}
 
   swiglu(...args: Parameters<Backend['swiglu']>): void {
     this.#kernels.swiglu(...args);

@@ -220,11 +220,11 @@ function opsSuite(name: string, make: () => Promise<Backend>): void {
 
   test('append', async () => {
     await compare(make, 'append', '5 tokens in 3 slots', async (b, input) => {
-      const cache = b.allocF32(3 * 2 * 9 * 6);
-      b.writeF32(cache, new Float32Array(3 * 2 * 9 * 6));
+      const cache = b.allocCache('f32', 3, 2, 9, 6);
+      b.writeF32(cache.buf, new Float32Array(3 * 2 * 9 * 6));
       const x = input.f32(b, 5 * 2 * 6);
-      b.append(cache, x, input.i32(b, [0, 0, 2, 1, 2]), input.i32(b, [0, 8, 3, 4, 5]), 5, 2, 6, 9);
-      return b.readF32(cache, 3 * 2 * 9 * 6);
+      b.append(cache, x, input.i32(b, [0, 0, 2, 1, 2]), input.i32(b, [0, 8, 3, 4, 5]), 5);
+      return b.readF32(cache.buf, 3 * 2 * 9 * 6);
     });
   });
 
@@ -241,13 +241,15 @@ function opsSuite(name: string, make: () => Promise<Backend>): void {
         const shape = `${heads}/${kvHeads}x${headDim} at ${position}`;
         await compare(make, 'attention', shape, async (b, input) => {
           const size = 2 * kvHeads * 100 * headDim;
-          const k = input.f32(b, size, 2);
-          const v = input.f32(b, size);
+          const k = b.allocCache('f32', 2, kvHeads, 100, headDim);
+          const v = b.allocCache('f32', 2, kvHeads, 100, headDim);
+          b.writeF32(k.buf, input.values(size, 2));
+          b.writeF32(v.buf, input.values(size));
           const q = input.f32(b, 3 * heads * headDim, 4);
           const out = b.allocF32(3 * heads * headDim);
           const slots = input.i32(b, [1, 0, 1]);
           const positions = input.i32(b, [position, 99 - position, Math.max(0, position - 1)]);
-          b.attention(out, q, k, v, slots, positions, 3, heads, kvHeads, headDim, 100);
+          b.attention(out, q, k, v, slots, positions, 3, heads, heads / kvHeads, 0);
           return b.readF32(out, 3 * heads * headDim);
         });
       }
