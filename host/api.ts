@@ -1,4 +1,4 @@
-import type { DType } from './dtype.ts';
+import type { CacheDType, DType } from './dtype.ts';
 import type { Metadata } from './model-file.ts';
 
 /** A path, a URL (file:, http:, https:, blob:, data:), or the bytes themselves. */
@@ -9,6 +9,16 @@ export interface OpenOptions {
   backend?: 'auto' | 'wasm' | 'reference';
   /** Tokens that a sequence may hold: memory for its keys and values is taken at once. Default and limit: the model's. */
   contextLength?: number;
+  /** Sequences held at once: `generateBatch` runs so many together. Default 1; memory is taken for each. */
+  sequences?: number;
+  /** Format of the keys and values: 'f16' takes half the memory of 'f32', 'q8_0' a quarter. Default 'f32'. */
+  kvCache?: CacheDType;
+  /**
+   * Threads that compute, each with a part of the weights in a memory of its own; the calling thread stays free. 'auto'
+   * takes as many as pay off and leaves a processor to the caller. 0 computes in the calling thread. Any number gives
+   * the same bits. Default 'auto'.
+   */
+  threads?: number | 'auto';
   /** llama2.c's tokenizer file, for models that bring no vocabulary. */
   tokenizer?: ModelSource;
   signal?: AbortSignal;
@@ -78,9 +88,40 @@ export interface Timing {
 export interface Completion {
   /** EOS (or BOS) drawn; a stop text or id met; maxTokens or the context's end reached. */
   done: 'eos' | 'stop' | 'length';
-  usage: { promptTokens: number; completionTokens: number };
+  /** `cachedTokens` of the prompt had been computed by an earlier call and were not again. */
+  usage: { promptTokens: number; cachedTokens: number; completionTokens: number };
   timing: Timing;
   seed: number;
+}
+
+export interface BatchOptions extends TokenOptions {
+  /** Continuations of each prompt. Default 1. */
+  samples?: number;
+  /** Called with every token as it comes, and the index of its result. */
+  onToken?: (event: TokenEvent, index: number) => void;
+}
+
+/** One finished continuation. */
+export interface Generation extends Completion {
+  /** Which prompt it continues. */
+  prompt: number;
+  ids: number[];
+  text: string;
+  /** Sum of the natural log-probabilities of `ids` under the model, where `logprobs` was asked for. */
+  logprob?: number;
+}
+
+export interface BestOptions extends GenerateOptions {
+  /** Continuations to choose from. */
+  samples: number;
+  /** The higher the better. Default: the mean log-probability of a token. */
+  score?: (generation: Generation) => number | Promise<number>;
+}
+
+export interface Best extends Generation {
+  score: number;
+  /** Of all continuations. */
+  scores: number[];
 }
 
 export interface ChatMessage {
@@ -120,6 +161,11 @@ export interface ModelInfo {
   name: string | undefined;
   format: 'gguf' | 'llama2.c';
   backend: 'wasm' | 'reference';
+  /** Threads that compute; 0 is the calling one. */
+  threads: number;
+  /** Sequences held at once, and the format of their keys and values. */
+  sequences: number;
+  kvCache: CacheDType;
   dim: number;
   hiddenDim: number;
   nLayers: number;

@@ -12,6 +12,8 @@ export interface Tensor {
   dtype: DType;
   rows: number;
   cols: number;
+  /** On a rank that holds a part of a matrix: which row of the matrix its first row is. */
+  first?: number;
 }
 
 /** Keys or values of sequences, kept in `dtype`: (slots, kvHeads, capacity) rows of headDim values. */
@@ -65,7 +67,7 @@ export interface Backend {
   readI32(buf: Buf, count: number): Promise<Int32Array>;
   dispose(): void;
 
-  /** out[i] = table[tokens[i]];  out (n, cols), tokens (n) */
+  /** out[i] = table[tokens[i]];  out (n, cols), tokens (n). Ranks that hold parts of the table give each other rows. */
   embedding(out: Buf, tokens: Buf, table: Tensor, n: number): void;
   /** out[i] = x[i] · weight / √(mean(x[i]²) + eps);  x, out (n, dim), weight (1, dim) f32 */
   rmsnorm(out: Buf, x: Buf, weight: Tensor, n: number, dim: number, eps: number): void;

@@ -48,6 +48,13 @@ export type Rules = Record<string, Rule>;
 export const OPEN_RULES: Rules = {
   backend: kind("'auto', 'wasm' or 'reference'", v => v === 'auto' || v === 'wasm' || v === 'reference'),
   contextLength: integer(1, LARGEST, 'an integer of at least 1'),
+  sequences: integer(1, 1024, 'an integer from 1 to 1024'),
+  kvCache: kind("'f32', 'f16' or 'q8_0'", v => v === 'f32' || v === 'f16' || v === 'q8_0'),
+  threads: {
+    expected: "'auto' or an integer from 0 to 64",
+    numeric: true,
+    test: v => v === 'auto' || (Number.isInteger(v) && (v as number) >= 0 && (v as number) <= 64),
+  },
   tokenizer: LIKE_A_NAME,
   signal: SIGNAL,
   onProgress: CALLBACK,
@@ -86,6 +93,10 @@ export const TOKEN_RULES: Rules = {
   logprobs: integer(0, 100, 'an integer from 0 to 100'),
   signal: SIGNAL,
 };
+
+const SAMPLES = integer(1, 4096, 'an integer from 1 to 4096');
+export const BATCH_RULES: Rules = { ...TOKEN_RULES, samples: SAMPLES, onToken: CALLBACK };
+export const BEST_RULES: Rules = { ...TOKEN_RULES, samples: SAMPLES, score: CALLBACK };
 
 export const VOCABULARY_RULES: Rules = { signal: SIGNAL };
 

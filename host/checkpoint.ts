@@ -6,6 +6,7 @@ import type { LayerWeights, LlamaWeights } from './llama.ts';
 import { modelFromGguf } from './llama-file.ts';
 import { LLAMA2C_HEADER_BYTES, parseLlama2c } from './llama2c.ts';
 import type { ModelFile, StoredTensor } from './model-file.ts';
+import { rowsOf, type Share, shareOf } from './ranks/share.ts';
 import type { Source } from './source.ts';
 import { turn } from './turn.ts';
 
@@ -47,52 +48,91 @@ export async function readModelFile(source: Source, signal?: AbortSignal): Promi
 }
 
 export interface LoadOptions {
+  /** What a rank takes of each tensor; all of it by default. */
+  share?: Share;
   signal?: AbortSignal | undefined;
-  onProgress?: ((progress: { loaded: number; total: number }) => void) | undefined;
+  /** Called with the bytes of each piece that has been taken. */
+  onLoaded?: ((bytes: number) => void) | undefined;
+}
+
+/** Bytes of all weights as they are stored. */
+export function storedBytes(tensors: Iterable<StoredTensor>): number {
+  let total = 0;
+  for (const { rows, cols, dtype } of tensors) total += rows * rowBytes(dtype, cols);
+  return total;
+}
+
+/** Rows of a stored tensor that are read at once. */
+interface Piece {
+  tensor: StoredTensor;
+  target: Tensor;
+  /** In the file's tensor. */
+  row: number;
+  rows: number;
 }
 
 /**
- * Streams every tensor of `file` from `source` into `backend`, as it is stored, in pieces of a few megabytes.
+ * Streams the weights of `file` from `source` into `backend`, as they are stored, in pieces of a megabyte; the next
+ * piece is read while one is laid out.
  * @throws FileError 'non-finite-weights', or what `source` throws; StateError 'out-of-memory'.
  */
 export async function loadWeights(
   backend: Backend,
-  file: ModelFile,
+  file: Pick<ModelFile, 'config' | 'tensors'>,
   source: Source,
-  { signal, onProgress }: LoadOptions = {},
+  { share = shareOf(file.config), signal, onLoaded }: LoadOptions = {},
 ): Promise<LlamaWeights> {
-  const stored = [...file.tensors.values()];
-  const total = stored.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
-  let loaded = 0;
   const tensors = new Map<string, Tensor>();
-  for (const tensor of stored) {
-    tensors.set(tensor.name, backend.allocTensor(tensor.dtype, tensor.rows, tensor.cols));
+  const pieces: Piece[] = [];
+  for (const tensor of file.tensors.values()) {
+    const { first, count } = rowsOf(share, tensor, file.config.headDim);
+    const target = backend.allocTensor(tensor.dtype, count, tensor.cols);
+    tensors.set(tensor.name, share.ranks === 1 ? target : { ...target, first });
+    const groupsAtOnce = Math.floor(CHUNK / (rowBytes(tensor.dtype, tensor.cols) * ROWS_TOGETHER));
+    const rowsAtOnce = Math.max(1, groupsAtOnce) * ROWS_TOGETHER;
+    for (let done = 0; done < count; done += rowsAtOnce) {
+      pieces.push({ tensor, target, row: first + done, rows: Math.min(rowsAtOnce, count - done) });
+    }
   }
-  for (const tensor of stored) {
-    const target = tensors.get(tensor.name)!;
-    const bytes = rowBytes(tensor.dtype, tensor.cols);
-    const groupsAtOnce = Math.max(1, Math.floor(CHUNK / (bytes * ROWS_TOGETHER)));
-    const rowsAtOnce = groupsAtOnce * ROWS_TOGETHER;
-    for (let row = 0; row < tensor.rows; row += rowsAtOnce) {
-      const rows = Math.min(rowsAtOnce, tensor.rows - row);
-      const finite = await backend.fill(target, row, rows, view =>
-        readRows(source, tensor, row, rows, view, signal),
-      );
+  const spare: ArrayBuffer[] = [];
+  const read = (piece: Piece | undefined) => piece && readRows(source, piece, spare.pop(), signal);
+  let next = read(pieces[0]);
+  try {
+    for (const [i, piece] of pieces.entries()) {
+      const { tensor, target, row, rows } = piece;
+      const stored = await next!;
+      next = read(pieces[i + 1]);
+      const first = tensors.get(tensor.name)!.first ?? 0;
+      const finite = await backend.fill(target, row - first, rows, async view => view.set(stored));
       if (!finite) throw nonFinite(source, tensor, row, rows);
-      loaded += rows * bytes;
-      onProgress?.({ loaded, total });
+      spare.push(stored.buffer);
+      onLoaded?.(stored.length);
       await turn(signal);
     }
+  } catch (error) {
+    // a read that is still under way must not write into memory that is free, nor fail unheard
+    await Promise.resolve(next).catch(() => {});
+    throw error;
   }
   return arrange(tensors, file.config.nLayers);
 }
 
-/** Bytes of a tensor as `fill` takes it. */
-function bytesOf({ dtype, rows, cols }: StoredTensor): number {
-  return rows * rowBytes(dtype, cols);
+/** The rows as a tensor of their dtype stores them, in `spare` if it is long enough. */
+async function readRows(
+  source: Source,
+  { tensor, row, rows }: Piece,
+  spare: ArrayBuffer | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const length = rows * rowBytes(tensor.dtype, tensor.cols);
+  const view =
+    spare && spare.byteLength >= length ? new Uint8Array(spare, 0, length) : new Uint8Array(length);
+  if (tensor.int8) await readInt8(source, tensor, row, rows, view, signal);
+  else await source.readInto(view, tensor.offset + row * rowBytes(tensor.dtype, tensor.cols), signal);
+  return view;
 }
 
-async function readRows(
+async function readInt8(
   source: Source,
   tensor: StoredTensor,
   row: number,
@@ -100,9 +140,7 @@ async function readRows(
   view: Uint8Array,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  if (!tensor.int8)
-    return source.readInto(view, tensor.offset + row * rowBytes(tensor.dtype, tensor.cols), signal);
-  const { group, scalesOffset } = tensor.int8;
+  const { group, scalesOffset } = tensor.int8!;
   const first = row * tensor.cols;
   const count = rows * tensor.cols;
   const firstGroup = Math.floor(first / group);

@@ -51,6 +51,10 @@ export type ErrorCode =
   // what the machine or the model's state allows
   | 'out-of-memory'
   | 'unsupported-runtime'
+  | 'thread-died'
+  // a saved cache
+  | 'bad-snapshot'
+  | 'foreign-snapshot'
   | 'closed';
 
 /** The parts of an error message. */

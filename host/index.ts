@@ -2,17 +2,20 @@
 
 import type { ModelSource, OpenOptions } from './api.ts';
 import type { Backend } from './backend.ts';
+import { buildModel } from './build-model.ts';
 import { checkOptions, INSPECT_RULES, OPEN_RULES, VOCABULARY_RULES } from './check.ts';
 import { readGgufHeader, readModelFile } from './checkpoint.ts';
 import { FileError } from './errors.ts';
 import { kernels } from './inlined.ts';
 import { type FileReport, report } from './inspect.ts';
-import { buildModel, type Model } from './model.ts';
+import type { Model } from './model.ts';
 import { Reference } from './reference.ts';
 import { openSource, readAll } from './sources.ts';
+import { ranksFor } from './threads.ts';
 import { Tokenizer } from './tokenizer.ts';
 import { vocabularyFromLlama2c, vocabularyFromMetadata } from './vocabulary.ts';
 import { instantiate, Wasm } from './wasm.ts';
+import { RemoteRunner } from './workers/remote-runner.ts';
 
 export type * from './api.ts';
 export { CriaError, type ErrorCode, FileError, OptionError, StateError } from './errors.ts';
@@ -35,19 +38,29 @@ export async function open(source: ModelSource, options: OpenOptions = {}): Prom
   const started = performance.now();
   signal?.throwIfAborted();
   const opened = await openSource(source, signal);
+  let place: Backend | RemoteRunner | undefined;
   try {
+    place = await placeFor(options, opened.size);
     const file = await readModelFile(opened, signal);
     const vocabulary =
       options.tokenizer === undefined
         ? file.vocabulary
         : await readVocabulary(options.tokenizer, file.config.vocabSize, signal);
     const tokenizer = vocabulary && new Tokenizer(vocabulary);
-    const backend: Backend =
-      options.backend === 'reference' ? new Reference() : new Wasm(instantiate(await kernels()));
-    return await buildModel(backend, file, opened, tokenizer, started, options);
+    return await buildModel(place, file, opened, tokenizer, started, options);
+  } catch (error) {
+    if (place instanceof RemoteRunner) await place.close();
+    throw error;
   } finally {
     await opened.close();
   }
+}
+
+/** Threads begin to prepare themselves at once. */
+async function placeFor(options: OpenOptions, bytes: number): Promise<Backend | RemoteRunner> {
+  if (options.backend === 'reference') return new Reference();
+  const ranks = ranksFor(options.threads ?? 'auto', bytes);
+  return ranks > 0 ? new RemoteRunner(ranks) : new Wasm(instantiate(await kernels()));
 }
 
 /**

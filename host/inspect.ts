@@ -69,7 +69,7 @@ export async function report(source: Source, options: ReportOptions): Promise<Fi
 async function plan(source: Source, { contextLength, signal }: ReportOptions) {
   try {
     const file = await readModelFile(source, signal);
-    return { file, config: file.config, memory: planMemory(file, contextLength) };
+    return { file, config: file.config, memory: planMemory(file, { contextLength }) };
   } catch (error) {
     if (error instanceof CriaError) return { error };
     throw error;

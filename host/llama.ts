@@ -1,8 +1,11 @@
 import type { Backend, Buf, Cache, Tensor } from './backend.ts';
+import type { CacheDType } from './dtype.ts';
+import { rowBytes } from './dtype.ts';
 import { OptionError } from './errors.ts';
 import type { LlamaConfig } from './model-file.ts';
+import { type Share, shareOf } from './ranks/share.ts';
 
-/** The weights of one layer; shapes as (rows, cols), kvDim = nKvHeads · headDim. */
+/** The weights of one layer; shapes as (rows, cols), kvDim = nKvHeads · headDim. A rank holds its share of the rows. */
 export interface LayerWeights {
   attnNorm: Tensor; // (1, dim)
   attnQ: Tensor; // (dim, dim)
@@ -38,46 +41,61 @@ export interface LlamaLimits {
   contextLength: number;
   /** Sequences held at once. */
   slots: number;
+  /** Format of their keys and values. */
+  cache: CacheDType;
   /** Most tokens of one `forward`. */
   batch: number;
   /** Most rows of one `logits`. */
   outputs: number;
 }
 
-/** Numbers (f32 or i32) that a Llama keeps besides its weights. */
-export function stateSizes(
-  { dim, hiddenDim, nLayers, nKvHeads, headDim, vocabSize }: LlamaConfig,
-  { contextLength, slots, batch, outputs }: LlamaLimits,
+/** Bytes that a Llama, or a rank's share of one, keeps besides its weights. */
+export function stateBytes(
+  config: LlamaConfig,
+  limits: LlamaLimits,
+  share: Share = shareOf(config),
 ): { cache: number; activations: number } {
-  const kvDim = nKvHeads * headDim;
+  const { dim, hiddenDim, nLayers, headDim, vocabSize } = config;
+  const { contextLength, slots, batch, outputs, cache } = limits;
+  const kvDim = share.kvHeads.count * headDim;
+  const qDim = share.heads.count * headDim;
+  const parts = share.ranks === 1 ? 0 : qDim + share.dim.count + share.hidden.count;
+  const vocabPart = share.ranks === 1 ? 0 : share.vocab.count;
   return {
-    cache: 2 * nLayers * slots * contextLength * kvDim,
+    cache: 2 * nLayers * slots * contextLength * share.kvHeads.count * rowBytes(cache, headDim),
     activations:
-      batch * (4 * dim + 2 * kvDim + 2 * hiddenDim + 3) +
-      outputs * (dim + vocabSize + 1) +
-      contextLength * headDim,
+      4 * batch * (3 * dim + qDim + 2 * kvDim + hiddenDim + share.hidden.count + parts + 3) +
+      4 * outputs * (dim + vocabSize + vocabPart + 1) +
+      4 * contextLength * headDim,
   };
 }
 
 /** Rotary angles computed at once, in positions: under a millisecond. */
 const ANGLES_AHEAD = 128;
 
-/** The Llama transformer (Touvron et al. 2023, "Llama 2", section 2.2) as a list of op calls on any backend. */
+/**
+ * The Llama transformer (Touvron et al. 2023, "Llama 2", section 2.2) as a list of op calls on any backend. Ranks run
+ * the same calls side by side, each on its share of the rows; `gather` puts the parts of an activation together.
+ */
 export class Llama {
   readonly backend: Backend;
   readonly config: LlamaConfig;
   readonly weights: LlamaWeights;
   readonly limits: LlamaLimits;
+  readonly share: Share;
 
-  // activations of a batch of B tokens
+  // activations of a batch of B tokens; a `…Part` is what this rank computes of the array, or the array itself
   readonly #x: Buf; // (B, dim)       the residual stream
   readonly #normed: Buf; // (B, dim)
-  readonly #q: Buf; // (B, nHeads, headDim)
-  readonly #k: Buf; // (B, nKvHeads, headDim)
-  readonly #v: Buf; // (B, nKvHeads, headDim)
+  readonly #q: Buf; // (B, heads, headDim)
+  readonly #k: Buf; // (B, kvHeads, headDim)
+  readonly #v: Buf; // (B, kvHeads, headDim)
   readonly #mixed: Buf; // (B, nHeads, headDim)
+  readonly #mixedPart: Buf; // (B, heads, headDim)
+  readonly #rowsPart: Buf; // (B, dim)
   readonly #gate: Buf; // (B, hiddenDim)
-  readonly #up: Buf; // (B, hiddenDim)
+  readonly #gatePart: Buf; // (B, hidden)
+  readonly #up: Buf; // (B, hidden)
   readonly #tokens: Buf; // (B)
   readonly #slots: Buf; // (B)
   readonly #positions: Buf; // (B)
@@ -85,42 +103,56 @@ export class Llama {
   readonly #rows: Buf; // (outputs)
   readonly #last: Buf; // (outputs, dim)
   readonly #logits: Buf; // (outputs, vocabSize)
+  readonly #logitsPart: Buf; // (outputs, vocab)
   // state
-  readonly #kCache: Cache[]; // per layer (slots, nKvHeads, contextLength, headDim)
-  readonly #vCache: Cache[];
+  readonly #keys: Cache[]; // per layer
+  readonly #values: Cache[];
   readonly #angles: Buf; // (contextLength, headDim/2, 2)
   /** Positions whose angles have been computed. */
   #turned = 0;
   #taken = 0;
 
-  constructor(backend: Backend, config: LlamaConfig, weights: LlamaWeights, limits: LlamaLimits) {
-    const { dim, hiddenDim, nLayers, nKvHeads, headDim, vocabSize } = config;
-    const { contextLength, slots, batch, outputs } = limits;
-    const kvDim = nKvHeads * headDim;
+  constructor(
+    backend: Backend,
+    config: LlamaConfig,
+    weights: LlamaWeights,
+    limits: LlamaLimits,
+    share: Share = shareOf(config),
+  ) {
+    const { dim, hiddenDim, nLayers, headDim, vocabSize } = config;
+    const { contextLength, slots, batch, outputs, cache } = limits;
     this.backend = backend;
     this.config = config;
     this.weights = weights;
     this.limits = limits;
+    this.share = share;
+    const heads = share.heads.count;
+    const kvHeads = share.kvHeads.count;
+    const part = (whole: Buf, count: number) => (share.ranks === 1 ? whole : backend.allocF32(count));
     this.#x = backend.allocF32(batch * dim);
     this.#normed = backend.allocF32(batch * dim);
-    this.#q = backend.allocF32(batch * dim);
+    this.#q = backend.allocF32(batch * heads * headDim);
     this.#mixed = backend.allocF32(batch * dim);
-    this.#k = backend.allocF32(batch * kvDim);
-    this.#v = backend.allocF32(batch * kvDim);
+    this.#mixedPart = part(this.#mixed, batch * heads * headDim);
+    this.#rowsPart = part(this.#normed, batch * share.dim.count);
+    this.#k = backend.allocF32(batch * kvHeads * headDim);
+    this.#v = backend.allocF32(batch * kvHeads * headDim);
     this.#gate = backend.allocF32(batch * hiddenDim);
-    this.#up = backend.allocF32(batch * hiddenDim);
+    this.#gatePart = part(this.#gate, batch * share.hidden.count);
+    this.#up = backend.allocF32(batch * share.hidden.count);
     this.#tokens = backend.allocI32(batch);
     this.#slots = backend.allocI32(batch);
     this.#positions = backend.allocI32(batch);
     this.#rows = backend.allocI32(outputs);
     this.#last = backend.allocF32(outputs * dim);
     this.#logits = backend.allocF32(outputs * vocabSize);
-    const cache = () =>
+    this.#logitsPart = part(this.#logits, outputs * share.vocab.count);
+    const caches = () =>
       Array.from({ length: nLayers }, () =>
-        backend.allocCache('f32', slots, nKvHeads, contextLength, headDim),
+        backend.allocCache(cache, slots, kvHeads, contextLength, headDim),
       );
-    this.#kCache = cache();
-    this.#vCache = cache();
+    this.#keys = caches();
+    this.#values = caches();
     this.#angles = backend.allocF32(contextLength * headDim);
   }
 
@@ -135,10 +167,13 @@ export class Llama {
    */
   forward(batch: Batch): void {
     const n = batch.tokens.length;
-    this.#check(batch);
-    const { backend: b, config, weights } = this;
+    checkBatch(batch, this.config, this.limits);
+    const { backend: b, config, weights, share } = this;
     const { dim, hiddenDim, nHeads, nKvHeads, headDim, normEps } = config;
+    const heads = share.heads.count;
+    const kvHeads = share.kvHeads.count;
     const group = nHeads / nKvHeads;
+    const before = share.heads.first - share.kvHeads.first * group;
     b.writeI32(this.#tokens, batch.tokens);
     b.writeI32(this.#slots, batch.slots);
     b.writeI32(this.#positions, batch.positions);
@@ -146,25 +181,40 @@ export class Llama {
     this.#turnTo(Math.max(...Array.from(batch.positions)));
     b.embedding(this.#x, this.#tokens, weights.tokenEmbd, n);
     for (const [i, layer] of weights.layers.entries()) {
-      const kCache = this.#kCache[i]!;
-      const vCache = this.#vCache[i]!;
+      const keys = this.#keys[i]!;
+      const values = this.#values[i]!;
       b.rmsnorm(this.#normed, this.#x, layer.attnNorm, n, dim, normEps);
       b.matmul(this.#q, this.#normed, layer.attnQ, n);
       b.matmul(this.#k, this.#normed, layer.attnK, n);
       b.matmul(this.#v, this.#normed, layer.attnV, n);
-      b.rope(this.#q, this.#positions, this.#angles, n, nHeads, headDim);
-      b.rope(this.#k, this.#positions, this.#angles, n, nKvHeads, headDim);
-      b.append(kCache, this.#k, this.#slots, this.#positions, n);
-      b.append(vCache, this.#v, this.#slots, this.#positions, n);
-      b.attention(this.#mixed, this.#q, kCache, vCache, this.#slots, this.#positions, n, nHeads, group, 0);
-      b.matmul(this.#normed, this.#mixed, layer.attnOutput, n);
+      b.rope(this.#q, this.#positions, this.#angles, n, heads, headDim);
+      b.rope(this.#k, this.#positions, this.#angles, n, kvHeads, headDim);
+      b.append(keys, this.#k, this.#slots, this.#positions, n);
+      b.append(values, this.#v, this.#slots, this.#positions, n);
+      b.attention(
+        this.#mixedPart,
+        this.#q,
+        keys,
+        values,
+        this.#slots,
+        this.#positions,
+        n,
+        heads,
+        group,
+        before,
+      );
+      b.gather(this.#mixed, this.#mixedPart, n, dim, share.heads.first * headDim, heads * headDim);
+      b.matmul(this.#rowsPart, this.#mixed, layer.attnOutput, n);
+      b.gather(this.#normed, this.#rowsPart, n, dim, share.dim.first, share.dim.count);
       b.add(this.#x, this.#x, this.#normed, n * dim);
 
       b.rmsnorm(this.#normed, this.#x, layer.ffnNorm, n, dim, normEps);
-      b.matmul(this.#gate, this.#normed, layer.ffnGate, n);
+      b.matmul(this.#gatePart, this.#normed, layer.ffnGate, n);
       b.matmul(this.#up, this.#normed, layer.ffnUp, n);
-      b.swiglu(this.#gate, this.#gate, this.#up, n * hiddenDim);
-      b.matmul(this.#normed, this.#gate, layer.ffnDown, n);
+      b.swiglu(this.#gatePart, this.#gatePart, this.#up, n * share.hidden.count);
+      b.gather(this.#gate, this.#gatePart, n, hiddenDim, share.hidden.first, share.hidden.count);
+      b.matmul(this.#rowsPart, this.#gate, layer.ffnDown, n);
+      b.gather(this.#normed, this.#rowsPart, n, dim, share.dim.first, share.dim.count);
       b.add(this.#x, this.#x, this.#normed, n * dim);
     }
     this.#taken = n;
@@ -176,23 +226,39 @@ export class Llama {
    */
   logits(rows: ArrayLike<number>): Buf {
     const n = rows.length;
-    const { backend: b, config, weights } = this;
-    if (
-      n > this.limits.outputs ||
-      !every(rows, row => Number.isInteger(row) && row >= 0 && row < this.#taken)
-    ) {
-      throw new OptionError('option-range', {
-        where: 'logits: rows',
-        expected: `at most ${this.limits.outputs} indexes below ${this.#taken}, the size of the last batch`,
-        got: `${n} rows: ${Array.from(rows).slice(0, 8)}`,
-        hint: 'Ask for fewer rows at once.',
-      });
-    }
+    const { backend: b, config, weights, share } = this;
+    checkRows(rows, this.#taken, this.limits);
     b.writeI32(this.#rows, rows);
     b.takeRows(this.#last, this.#x, this.#rows, n, config.dim);
     b.rmsnorm(this.#last, this.#last, weights.outputNorm, n, config.dim, config.normEps);
-    b.matmul(this.#logits, this.#last, weights.output, n);
+    b.matmul(this.#logitsPart, this.#last, weights.output, n);
+    b.gather(this.#logits, this.#logitsPart, n, config.vocabSize, share.vocab.first, share.vocab.count);
     return this.#logits;
+  }
+
+  /** Gives slot `to` the first `count` positions of slot `from`. */
+  copySlot(from: number, to: number, count: number): void {
+    for (const cache of [...this.#keys, ...this.#values]) this.backend.copySlot(cache, from, to, count);
+  }
+
+  /**
+   * Rows of positions first … first + count − 1 of a slot and a kv head of the model, as the cache keeps them.
+   * @param cache 2 · layer for keys, 2 · layer + 1 for values
+   */
+  readCache(cache: number, slot: number, head: number, first: number, count: number): Promise<Uint8Array> {
+    return this.backend.readCache(this.#cache(cache), slot, head - this.share.kvHeads.first, first, count);
+  }
+
+  /** Puts back what `readCache` gave. A head that this rank does not hold is left to those that do. */
+  writeCache(cache: number, slot: number, head: number, first: number, rows: Uint8Array): void {
+    const { kvHeads } = this.share;
+    const own = head - kvHeads.first;
+    if (own < 0 || own >= kvHeads.count) return;
+    this.backend.writeCache(this.#cache(cache), slot, own, first, rows);
+  }
+
+  #cache(index: number): Cache {
+    return (index % 2 === 0 ? this.#keys : this.#values)[index >> 1]!;
   }
 
   /** Computes the angles of all positions up to `position`, some ahead, as sequences grow into the context. */
@@ -205,27 +271,43 @@ export class Llama {
       this.#turned += count;
     }
   }
+}
 
-  #check({ tokens, slots, positions }: Batch): void {
-    const n = tokens.length;
-    const { batch, slots: allSlots, contextLength } = this.limits;
-    const fail = (where: string, expected: string, got: unknown) => {
-      const code = where === 'tokens' ? 'token-out-of-range' : 'option-range';
-      const hint = 'Check the batch before it is run.';
-      throw new OptionError(code, { where: `forward: ${where}`, expected, got: String(got), hint });
-    };
-    if (n < 1 || n > batch || slots.length !== n || positions.length !== n) {
-      const got = `${n} tokens, ${slots.length} slots, ${positions.length} positions`;
-      fail('batch', `1 to ${batch} tokens, and as many slots and positions`, got);
-    }
-    const within = (values: ArrayLike<number>, limit: number, where: string) => {
-      const bad = Array.from(values).find(v => !(Number.isInteger(v) && v >= 0 && v < limit));
-      if (bad !== undefined) fail(where, `integers in 0 .. ${limit - 1}`, bad);
-    };
-    within(tokens, this.config.vocabSize, 'tokens');
-    within(slots, allSlots, 'slots');
-    within(positions, contextLength, 'positions');
+/** @throws OptionError for tokens, slots or positions that the model does not have */
+export function checkBatch(
+  { tokens, slots, positions }: Batch,
+  config: LlamaConfig,
+  limits: LlamaLimits,
+): void {
+  const n = tokens.length;
+  const { batch, slots: allSlots, contextLength } = limits;
+  const fail = (where: string, expected: string, got: unknown) => {
+    const code = where === 'tokens' ? 'token-out-of-range' : 'option-range';
+    const hint = 'Check the batch before it is run.';
+    throw new OptionError(code, { where: `forward: ${where}`, expected, got: String(got), hint });
+  };
+  if (n < 1 || n > batch || slots.length !== n || positions.length !== n) {
+    const got = `${n} tokens, ${slots.length} slots, ${positions.length} positions`;
+    fail('batch', `1 to ${batch} tokens, and as many slots and positions`, got);
   }
+  const within = (values: ArrayLike<number>, limit: number, where: string) => {
+    const bad = Array.from(values).find(v => !(Number.isInteger(v) && v >= 0 && v < limit));
+    if (bad !== undefined) fail(where, `integers in 0 .. ${limit - 1}`, bad);
+  };
+  within(tokens, config.vocabSize, 'tokens');
+  within(slots, allSlots, 'slots');
+  within(positions, contextLength, 'positions');
+}
+
+/** @throws OptionError 'option-range' */
+export function checkRows(rows: ArrayLike<number>, taken: number, { outputs }: LlamaLimits): void {
+  if (rows.length <= outputs && every(rows, row => Number.isInteger(row) && row >= 0 && row < taken)) return;
+  throw new OptionError('option-range', {
+    where: 'logits: rows',
+    expected: `at most ${outputs} indexes below ${taken}, the size of the last batch`,
+    got: `${rows.length} rows: ${Array.from(rows).slice(0, 8)}`,
+    hint: 'Ask for fewer rows at once.',
+  });
 }
 
 function every(values: ArrayLike<number>, test: (value: number) => boolean): boolean {

@@ -1,28 +1,32 @@
 import type {
+  BatchOptions,
+  Best,
+  BestOptions,
   ChatMessage,
   Completion,
   GenerateOptions,
+  Generation,
   ModelInfo,
-  OpenOptions,
   Perplexity,
   PerplexityOptions,
   TokenEvent,
   TokenOptions,
 } from './api.ts';
-import type { Backend } from './backend.ts';
+import { bestOf, generateBatch } from './batch.ts';
+import { restoreCache, saveCache } from './cache-file.ts';
 import { encodeChat } from './chat.ts';
-import { checkOptions, describe, PERPLEXITY_RULES, TOKEN_RULES } from './check.ts';
-import { loadWeights } from './checkpoint.ts';
+import {
+  BATCH_RULES,
+  BEST_RULES,
+  checkOptions,
+  describe,
+  PERPLEXITY_RULES,
+  TOKEN_RULES,
+  VOCABULARY_RULES,
+} from './check.ts';
 import { OptionError } from './errors.ts';
 import { checkPrompt, type Engine, generateTokens } from './generate.ts';
-import { Llama } from './llama.ts';
-import { checkMemory, limitsOf, planMemory } from './memory.ts';
-import type { ModelFile } from './model-file.ts';
 import { perplexityOf } from './perplexity.ts';
-import { prefill } from './prefill.ts';
-import { Queue } from './queue.ts';
-import { samplerBuffers } from './sampler.ts';
-import type { Source } from './source.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** An opened model. Calls wait for one another; a generator holds its turn until it ends or is returned. */
@@ -92,24 +96,24 @@ export class Model {
    * @throws OptionError 'prompt-too-long', 'token-out-of-range'; StateError 'closed'.
    */
   async logits(ids: ArrayLike<number>): Promise<Float32Array> {
-    const { llama, queue } = this.#engine;
-    const { vocabSize } = llama.config;
+    const { runner, queue } = this.#engine;
+    const { vocabSize } = this.#engine.config;
+    const { contextLength } = this.#engine.limits;
     const given = this.#ids('logits', ids);
-    checkPrompt(given, vocabSize, llama.limits.contextLength);
+    checkPrompt(given, vocabSize, contextLength);
     const out = new Float32Array(given.length * vocabSize);
-    const leave = await queue.enter();
+    const turn = await queue.enter();
     try {
-      await prefill(llama, queue, given, 0, undefined, async (first, count) => {
-        for (let row = 0; row < count; row += llama.limits.outputs) {
-          const rows = Array.from({ length: Math.min(llama.limits.outputs, count - row) }, (_, i) => row + i);
-          const values = await llama.backend.readF32(llama.logits(rows), rows.length * vocabSize);
-          out.set(values, (first + row) * vocabSize);
-        }
-      });
+      const all = runner.logits(given, turn.signal);
+      for (let at = 0; ; ) {
+        const { value, done } = await queue.computing(all.next());
+        if (done) return out;
+        out.set(value, at);
+        at += value.length;
+      }
     } finally {
-      leave();
+      turn.leave();
     }
-    return out;
   }
 
   /**
@@ -125,10 +129,73 @@ export class Model {
     return perplexityOf(this.#engine, ids, options);
   }
 
+  /**
+   * Continues several prompts together, as many at once as the model was opened for (`sequences`). Result i is what
+   * `generate` gives alone with the seed `seed` + i. Prompts that begin alike are computed once.
+   * @throws as `generate`
+   */
+  async generateBatch(
+    prompts: (string | ArrayLike<number>)[],
+    options: BatchOptions = {},
+  ): Promise<Generation[]> {
+    checkOptions('generateBatch', options, BATCH_RULES);
+    if (!Array.isArray(prompts)) {
+      throw new OptionError('option-type', {
+        where: 'prompts',
+        expected: 'an array of texts or of arrays of token ids',
+        got: describe(prompts),
+        hint: 'Put a single prompt into an array.',
+      });
+    }
+    if (options.stop !== undefined && !this.#engine.tokenizer) needsTokenizer('stop');
+    return generateBatch(
+      this.#engine,
+      prompts.map((prompt, i) => this.#ids(`prompt ${i}`, prompt)),
+      options,
+    );
+  }
+
+  /**
+   * The best of several continuations of one prompt, which is computed once.
+   * @throws as `generate`, and what `score` throws
+   */
+  async bestOf(prompt: string | ArrayLike<number>, options: BestOptions): Promise<Best> {
+    checkOptions('bestOf', options, BEST_RULES);
+    if (options.stop !== undefined && !this.#engine.tokenizer) needsTokenizer('stop');
+    return bestOf(this.#engine, this.#ids('prompt', prompt), options);
+  }
+
+  /**
+   * The keys and values of the sequence that was computed last, as bytes: `restoreCache` puts them back in another
+   * process, on another runtime, with other threads, and what follows has the same bits.
+   */
+  async saveCache(options: { signal?: AbortSignal } = {}): Promise<Uint8Array> {
+    checkOptions('saveCache', options, VOCABULARY_RULES);
+    return saveCache(this.#engine, options.signal);
+  }
+
+  /**
+   * Puts back what `saveCache` gave.
+   * @returns the tokens that it holds: a prompt that begins with them goes on from there
+   * @throws FileError 'bad-snapshot' for damaged bytes, 'foreign-snapshot' for those of another model or format
+   */
+  async restoreCache(bytes: Uint8Array, options: { signal?: AbortSignal } = {}): Promise<number[]> {
+    checkOptions('restoreCache', options, VOCABULARY_RULES);
+    if (!(bytes instanceof Uint8Array)) {
+      throw new OptionError('option-type', {
+        where: 'bytes',
+        expected: 'a Uint8Array',
+        got: describe(bytes),
+        hint: 'Pass what saveCache() gave.',
+      });
+    }
+    return restoreCache(this.#engine, bytes, options.signal);
+  }
+
   /** Frees the memory. Calls that are running or waiting end with StateError 'closed'. Closing twice is harmless. */
   async close(): Promise<void> {
     await this.#engine.queue.close();
-    this.#engine.llama.backend.dispose();
+    await this.#engine.runner.close();
   }
 
   #ids(where: string, prompt: unknown): number[] {
@@ -166,54 +233,4 @@ async function* pieces(
     // a caller who leaves early ends the call underneath too; its value is then of no interest
     await tokens.return(undefined as unknown as Completion);
   }
-}
-
-/** Loads the weights and makes the model. On failure the backend is disposed. */
-export async function buildModel(
-  backend: Backend,
-  file: ModelFile,
-  source: Source,
-  tokenizer: Tokenizer | undefined,
-  started: number,
-  options: OpenOptions,
-): Promise<Model> {
-  const limits = limitsOf(file.config, options.contextLength);
-  try {
-    if (backend.name === 'wasm') checkMemory(planMemory(file, options.contextLength), source.name);
-    const weights = await loadWeights(backend, file, source, options);
-    const llama = new Llama(backend, file.config, weights, limits);
-    const { vocabSize } = file.config;
-    const buffers = {
-      ...samplerBuffers(backend, vocabSize),
-      raw: backend.allocF32(vocabSize),
-      losses: backend.allocF32(limits.outputs),
-    };
-    const loadMs = performance.now() - started;
-    const info = infoOf(file, backend, limits.contextLength);
-    return new Model(info, { llama, queue: new Queue(), buffers, tokenizer, loadMs });
-  } catch (error) {
-    backend.dispose();
-    throw error;
-  }
-}
-
-function infoOf(file: ModelFile, backend: Backend, contextLength: number): ModelInfo {
-  const { config, metadata, format, tensors } = file;
-  const name = metadata.get('general.name');
-  const memory = planMemory(file, contextLength);
-  const dtypes: ModelInfo['dtypes'] = {};
-  for (const { dtype } of tensors.values()) dtypes[dtype] = (dtypes[dtype] ?? 0) + 1;
-  return {
-    ...config,
-    architecture: 'llama',
-    name: typeof name === 'string' ? name : undefined,
-    format,
-    backend: backend.name,
-    contextLength,
-    trainedContextLength: config.contextLength,
-    parameters: [...tensors.values()].reduce((sum, { rows, cols }) => sum + rows * cols, 0),
-    bytes: { weights: memory.weights, cache: memory.cache, total: backend.bytes },
-    dtypes,
-    metadata,
-  };
 }

@@ -116,6 +116,15 @@ export class Wasm implements Backend {
     return this.#end;
   }
 
+  /** A view of numbers in memory, valid until the next allocation. */
+  protected floats(buf: Buf, count: number): Float32Array {
+    return new Float32Array(this.#kernels.memory.buffer, buf, count);
+  }
+
+  protected ints(buf: Buf, count: number): Int32Array {
+    return new Int32Array(this.#kernels.memory.buffer, buf, count);
+  }
+
   #alloc(bytes: number): Buf {
     const start = Math.ceil(this.#end / ALIGN) * ALIGN;
     const end = start + bytes;
@@ -176,19 +185,19 @@ export class Wasm implements Backend {
   }
 
   writeF32(buf: Buf, values: ArrayLike<number>): void {
-    new Float32Array(this.#kernels.memory.buffer, buf, values.length).set(values);
+    this.floats(buf, values.length).set(values);
   }
 
   writeI32(buf: Buf, values: ArrayLike<number>): void {
-    new Int32Array(this.#kernels.memory.buffer, buf, values.length).set(values);
+    this.ints(buf, values.length).set(values);
   }
 
   async readF32(buf: Buf, count: number): Promise<Float32Array> {
-    return new Float32Array(this.#kernels.memory.buffer, buf, count).slice();
+    return this.floats(buf, count).slice();
   }
 
   async readI32(buf: Buf, count: number): Promise<Int32Array> {
-    return new Int32Array(this.#kernels.memory.buffer, buf, count).slice();
+    return this.ints(buf, count).slice();
   }
 
   dispose(): void {
@@ -305,7 +314,7 @@ export class Wasm implements Backend {
     return new Uint8Array(this.#kernels.memory.buffer, at, count * row);
   }
 
-  gather(): void {}
+  gather(..._: Parameters<Backend['gather']>): void {}
 
   swiglu(...args: Parameters<Backend['swiglu']>): void {
     this.#kernels.swiglu(...args);

@@ -1,9 +1,49 @@
-// Files under Node, Deno and Bun, which all have node:fs.
+// Files and threads under Node, Deno and Bun, which all have node:fs and node:worker_threads.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { parentPort, Worker } from 'node:worker_threads';
 import { FileError } from '../errors.ts';
 import type { Source } from '../source.ts';
+import type { Starter, Thread } from '../workers/thread.ts';
+
+/** Processors that this process may use; 0 where there are no threads. */
+export const processors = (): number => availableParallelism();
+
+/** Whether threads can share memory here. */
+export const sharesMemory = (): boolean => true;
+
+/** Starts a rank's program in a thread. */
+export function startThread(): Thread {
+  const worker = new Worker(new URL('../workers/rank-worker.js', import.meta.url));
+  let ended = false;
+  return {
+    post: (message, transfer) => worker.postMessage(message, transfer),
+    listen(onMessage, onEnd) {
+      worker.on('message', onMessage);
+      worker.on('error', error => onEnd(error.stack ?? error.message));
+      worker.on('exit', code => {
+        if (!ended) onEnd(`an end with code ${code}`);
+      });
+    },
+    hold: alive => (alive ? worker.ref() : worker.unref()),
+    async end() {
+      ended = true;
+      // a process with nothing else to do would not wait for the end of a thread that does not keep it alive
+      worker.ref();
+      await worker.terminate();
+    },
+  };
+}
+
+/** In a thread that `startThread` started: the one that started it. */
+export function starter(): Starter {
+  return {
+    post: (message, transfer) => parentPort!.postMessage(message, transfer),
+    listen: onMessage => parentPort!.on('message', onMessage),
+  };
+}
 
 /** @throws FileError 'file-not-found', 'file-unreadable' */
 export async function openPath(path: string | URL): Promise<Source> {

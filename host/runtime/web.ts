@@ -2,6 +2,41 @@
 
 import { StateError } from '../errors.ts';
 import type { Source } from '../source.ts';
+import type { Starter, Thread } from '../workers/thread.ts';
+
+/** Processors that this page or worker may use; 0 where there are no threads. */
+export const processors = (): number =>
+  typeof Worker === 'function' ? (globalThis.navigator?.hardwareConcurrency ?? 1) : 0;
+
+/** Whether threads can share memory here: pages must be isolated from other origins for it. */
+export const sharesMemory = (): boolean => typeof SharedArrayBuffer === 'function';
+
+/** Starts a rank's program in a thread. */
+export function startThread(): Thread {
+  const worker = new Worker(new URL('../workers/rank-worker.js', import.meta.url), { type: 'module' });
+  return {
+    post: (message, transfer = []) => worker.postMessage(message, transfer),
+    listen(onMessage, onEnd) {
+      worker.onmessage = ({ data }) => onMessage(data);
+      worker.onerror = event => onEnd(event.message ?? 'an error while it started');
+    },
+    hold() {},
+    async end() {
+      worker.terminate();
+    },
+  };
+}
+
+/** In a thread that `startThread` started: the one that started it. */
+export function starter(): Starter {
+  const scope = globalThis as unknown as Worker;
+  return {
+    post: (message, transfer = []) => scope.postMessage(message, transfer),
+    listen(onMessage) {
+      scope.onmessage = ({ data }) => onMessage(data);
+    },
+  };
+}
 
 /** @throws StateError 'unsupported-runtime', always */
 export async function openPath(path: string | URL): Promise<Source> {

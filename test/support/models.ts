@@ -26,6 +26,7 @@ export async function llamaOf(
   return new Llama(backend, file.config, weights, {
     contextLength,
     slots: 1,
+    cache: 'f32',
     batch: 64,
     outputs: 64,
     ...limits,
