@@ -194,6 +194,7 @@ test('generate, tokens and decode tell the same text; the result counts', () =>
     assert.is(completion.seed, 5);
     assert.equal(completion.usage, {
       promptTokens: model.tokenizer.encode('the').length,
+      cachedTokens: 0,
       completionTokens: 40,
     });
     for (const value of Object.values(completion.timing)) assert.ok(value >= 0 && Number.isFinite(value));
@@ -209,6 +210,7 @@ test('generation ends at the end of the context, at maxTokens, at EOS, at a stop
     const full = Array(model.info.contextLength).fill(300);
     assert.equal((await collect(model, full, {})).completion.usage, {
       promptTokens: full.length,
+      cachedTokens: 0,
       completionTokens: 0,
     });
 
@@ -423,8 +425,9 @@ test('close ends calls that run, wait or rest with a typed error', async () => {
   const busy = await open(MODEL);
   const running = collect(busy, 'the', NEVER_END);
   await new Promise(resolve => setImmediate(resolve));
+  const ended = fails('closed', () => running, 'running');
   await busy.close();
-  await fails('closed', () => running, 'running');
+  await ended;
 });
 
 test('the event loop turns while a model works', () =>

@@ -27,11 +27,13 @@ export function startThread(): Thread {
         if (!ended) onEnd(`an end with code ${code}`);
       });
     },
-    hold: alive => (alive ? worker.ref() : worker.unref()),
+    hold(alive) {
+      // a thread that is being ended is waited for
+      if (alive || ended) worker.ref();
+      else worker.unref();
+    },
     async end() {
       ended = true;
-      // a process with nothing else to do would not wait for the end of a thread that does not keep it alive
-      worker.ref();
       await worker.terminate();
     },
   };

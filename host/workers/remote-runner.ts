@@ -128,6 +128,7 @@ export class RemoteRunner implements Runner {
     signal: AbortSignal,
   ): AsyncGenerator<T, void, N> {
     await this.#idle;
+    signal.throwIfAborted();
     if (this.#failure) throw this.#failure;
     const leader = this.#threads[0]!;
     const id = this.#next++;
@@ -150,7 +151,6 @@ export class RemoteRunner implements Runner {
     signal.addEventListener('abort', abort);
     leader.hold(true);
     try {
-      signal.throwIfAborted();
       post(leader, { kind: 'call', id, method, args, ahead: AHEAD });
       for (;;) {
         const message = await inbox.next();
