@@ -1,6 +1,5 @@
 import type { ModelInfo, OpenOptions } from './api.ts';
 import type { Backend } from './backend.ts';
-import { loadWeights, storedBytes } from './checkpoint.ts';
 import { Fingerprint } from './fingerprint.ts';
 import { Llama } from './llama.ts';
 import { LocalRunner } from './local-runner.ts';
@@ -12,6 +11,7 @@ import { Queue } from './queue.ts';
 import type { Runner } from './runner.ts';
 import type { Source } from './source.ts';
 import type { Tokenizer } from './tokenizer.ts';
+import { loadWeights, storedBytes } from './weights.ts';
 import { RemoteRunner } from './workers/remote-runner.ts';
 
 /** In the calling thread, which has other things to do. */

@@ -1,5 +1,9 @@
-/** Looks at a flag so often before going to sleep: some microseconds, so that busy callers are not starved. */
-const SPINS = 4000;
+/**
+ * Looks at a flag so often before going to sleep, some ten microseconds at most: fewer after a wait that was longer,
+ * as all are when others need the processor too, more again after one that was not.
+ */
+const MOST_SPINS = 16000;
+const LEAST_SPINS = 3000;
 
 // places in the shared state
 const ARRIVED = 0;
@@ -28,6 +32,7 @@ export class Exchange {
   readonly #state: Int32Array;
   readonly #areas: { floats: Float32Array; ints: Int32Array; bytes: Uint8Array }[];
   #area = 0;
+  #spins = MOST_SPINS;
 
   constructor({ buffer, ranks, capacity }: Shared) {
     this.#ranks = ranks;
@@ -65,7 +70,12 @@ export class Exchange {
       Atomics.notify(state, PHASE);
       return;
     }
-    for (let i = 0; i < SPINS; i++) if (Atomics.load(state, PHASE) !== phase) return;
+    for (let i = 0; i < this.#spins; i++) {
+      if (Atomics.load(state, PHASE) === phase) continue;
+      this.#spins = Math.min(MOST_SPINS, 2 * this.#spins);
+      return;
+    }
+    this.#spins = Math.max(LEAST_SPINS, this.#spins >> 1);
     while (Atomics.load(state, PHASE) === phase) Atomics.wait(state, PHASE, phase);
   }
 

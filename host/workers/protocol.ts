@@ -24,8 +24,7 @@ export type ToWorker =
   /** Bytes that were asked for, or why there are none. */
   | { kind: 'bytes'; id: number; bytes: Uint8Array<ArrayBuffer> }
   | { kind: 'no-bytes'; id: number; error: PlainError }
-  /** `ahead` results may be made before any is asked for. */
-  | { kind: 'call'; id: number; method: Method; args: unknown[]; ahead: number }
+  | { kind: 'call'; id: number; method: Method; args: unknown[] }
   /** One more result is wanted; the value goes to the generator. */
   | { kind: 'next'; id: number; value: unknown }
   /** Nothing more is wanted. */

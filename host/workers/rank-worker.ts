@@ -2,7 +2,6 @@
 // follow it.
 
 import { starter } from '#runtime';
-import { loadWeights } from '../checkpoint.ts';
 import { kernels } from '../inlined.ts';
 import { Llama } from '../llama.ts';
 import { LocalRunner } from '../local-runner.ts';
@@ -12,6 +11,7 @@ import { follow, LeadingLlama } from '../ranks/leader.ts';
 import { RankWasm } from '../ranks/rank-wasm.ts';
 import { shareOf } from '../ranks/share.ts';
 import { instantiate, Wasm } from '../wasm.ts';
+import { loadWeights } from '../weights.ts';
 import { toPlain } from './plain-error.ts';
 import type { FromWorker, Task, ToWorker } from './protocol.ts';
 import { AskedSource } from './remote-source.ts';

@@ -10,9 +10,6 @@ import { fromPlain, toPlain } from './plain-error.ts';
 import type { FromWorker, Method, ToWorker } from './protocol.ts';
 import type { Thread } from './thread.ts';
 
-/** Results that the first rank makes before they are asked for: hides the way between the threads. */
-const AHEAD = 2;
-
 interface Caller {
   take(message: Extract<FromWorker, { kind: 'value' | 'done' | 'error' }>): void;
   fail(error: Error): void;
@@ -151,7 +148,7 @@ export class RemoteRunner implements Runner {
     signal.addEventListener('abort', abort);
     leader.hold(true);
     try {
-      post(leader, { kind: 'call', id, method, args, ahead: AHEAD });
+      post(leader, { kind: 'call', id, method, args });
       for (;;) {
         const message = await inbox.next();
         if (message.kind === 'done') return;

@@ -1,8 +1,9 @@
 import type { Backend } from '../../host/backend.ts';
-import { loadWeights, readModelFile } from '../../host/checkpoint.ts';
+import { readModelFile } from '../../host/checkpoint.ts';
 import type { LlamaLimits } from '../../host/llama.ts';
 import { Llama } from '../../host/llama.ts';
 import { openSource } from '../../host/sources.ts';
+import { loadWeights } from '../../host/weights.ts';
 import { type TinyModelOptions, tinyModel } from './tiny-model.ts';
 
 /** A tiny model on a backend, below the public interface: for batches of several sequences. */
