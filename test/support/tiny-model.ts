@@ -111,7 +111,7 @@ export function tinyModel(options: TinyModelOptions = {}): Uint8Array {
       data,
     });
   }
-  const metadata = tinyMetadata(config);
+  const metadata = metadataOf(config);
   options.edit?.(metadata, tensors);
   return writeGguf(metadata, tensors);
 }
@@ -128,7 +128,7 @@ function randomTensor(shape: TensorShape, dtype: string, random: () => number): 
   return { name, dims, ggmlType: ggmlTypeNamed(type).id, data: quantize(type, values) };
 }
 
-function tinyMetadata(config: LlamaConfig): Map<string, GgufValue> {
+export function metadataOf(config: LlamaConfig): Map<string, GgufValue> {
   const pieces = TINY_PIECES.slice(0, config.vocabSize);
   while (pieces.length < config.vocabSize) pieces.push([`<unused${pieces.length}>`, PieceType.unused]);
   const scores = pieces.map(([, type], id) => (type === PieceType.normal ? 259 - id : 0));
