@@ -152,6 +152,21 @@ export function integer(value: string, range: Range, help: string): Option<numbe
   return numeric(value, 'an integer', /^[+-]?\d+$/, Number.isSafeInteger, range, help);
 }
 
+/** An integer, or a word that stands for one. */
+export function integerOr<W extends string>(
+  word: W,
+  value: string,
+  range: Range,
+  help: string,
+): Option<number | W> {
+  const { read } = integer(value, range, help);
+  return {
+    value: `${value}|${word}`,
+    help,
+    read: (texts, flag) => (texts.at(-1) === word ? word : read(texts, flag)),
+  };
+}
+
 export function number(value: string, range: Range, help: string): Option<number> {
   return numeric(value, 'a number', DECIMAL, Number.isFinite, range, help);
 }

@@ -1,5 +1,5 @@
 import type { OpenOptions, SamplingOptions } from '../index.ts';
-import { choice, flag, integer, number, numbersById, type Option, text, texts } from './args.ts';
+import { choice, flag, integer, integerOr, number, numbersById, type Option, text, texts } from './args.ts';
 
 // The library's own limits: what is outside of them is said before a large model has been loaded.
 export const COUNT: { min: number; max: number } = { min: 0, max: 2 ** 31 - 1 };
@@ -9,6 +9,8 @@ export const modelOptions: {
   tokenizer: Option<string>;
   context: Option<number>;
   backend: Option<NonNullable<OpenOptions['backend']>>;
+  threads: Option<NonNullable<OpenOptions['threads']>>;
+  kvCache: Option<NonNullable<OpenOptions['kvCache']>>;
 } = {
   tokenizer: text('FILE', "the vocabulary of a llama2.c model: llama2.c's tokenizer file"),
   context: integer(
@@ -17,6 +19,13 @@ export const modelOptions: {
     "tokens that a sequence may hold; default: the model's context",
   ),
   backend: choice(['auto', 'wasm', 'reference'], 'SIMD kernels, or the slow plain loops that specify them'),
+  threads: integerOr(
+    'auto',
+    'N',
+    { min: 0, max: 64 },
+    'threads that compute, 0 for none but the main one; default auto: all that pay off but one',
+  ),
+  kvCache: choice(['f32', 'f16', 'q8_0'], 'format of the keys and values; default f32'),
 };
 
 export const samplingOptions: {
