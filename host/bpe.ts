@@ -1,24 +1,8 @@
 // SentencePiece's BPE: which pieces a text falls into (google/sentencepiece, src/bpe_model.cc, `Model::SampleEncode`
 // without dropout). The text is a row of symbols, at first one a code point; while any two neighbours spell a piece, the
 // pair with the best score becomes one symbol, the leftmost of equals first.
-import { PieceType, type Vocabulary } from './model-file.ts';
-
-/** What merging needs to know of a vocabulary, in the order in which it asks. */
-export interface Lexicon {
-  /** Id of each piece that text may become by merging (normal and unused), by its text with U+2581 for a space. */
-  readonly ids: ReadonlyMap<string, number>;
-  /** By id: 0 for the best score, equal for equal scores. */
-  readonly ranks: Int32Array;
-  readonly types: Uint8Array;
-  /** By id, in UTF-16 code units, as are all lengths here. */
-  readonly lengths: Int32Array;
-  /** No longer text need be looked up. */
-  readonly longest: number;
-  /** User-defined pieces, which match before anything else and never merge: ids by text, lengths by first code unit. */
-  readonly userDefined: ReadonlyMap<string, number>;
-  /** Longest first, each once. */
-  readonly userDefinedLengths: ReadonlyMap<number, readonly number[]>;
-}
+import { isSpace, type Lexicon, type UserDefined } from './lexicon.ts';
+import { PieceType } from './model-file.ts';
 
 /** A stretch of text and its piece; id −1 where the vocabulary has none. */
 export type EmitSymbol = (id: number, start: number, length: number) => void;
@@ -30,72 +14,55 @@ export interface WorkCounter {
   comparisons: number;
 }
 
-export function lexiconOf({ pieces, scores, types }: Vocabulary): Lexicon {
-  const ids = new Map<string, number>();
-  const userDefined = new Map<string, number>();
-  const lengthsByFirst = new Map<number, Set<number>>();
-  let longest = 0;
-  for (const [id, piece] of pieces.entries()) {
-    const type = types[id];
-    if (piece === '') continue;
-    if (type === PieceType.normal || type === PieceType.unused) {
-      // of equal pieces the first counts; SentencePiece has none
-      if (!ids.has(piece)) ids.set(piece, id);
-      longest = Math.max(longest, piece.length);
-    } else if (type === PieceType.userDefined) {
-      // spaces are U+2581 in the text that it is compared with
-      const text = piece.replaceAll(' ', '\u2581');
-      const first = text.charCodeAt(0);
-      if (!userDefined.has(text)) userDefined.set(text, id);
-      const known = lengthsByFirst.get(first);
-      if (known === undefined) lengthsByFirst.set(first, new Set([text.length]));
-      else known.add(text.length);
-    }
-  }
-  const userDefinedLengths = new Map(
-    Array.from(lengthsByFirst, ([first, known]) => [first, [...known].sort((a, b) => b - a)]),
-  );
-
-  const byScore = Array.from(pieces.keys()).sort((a, b) => compareDescending(scores[a]!, scores[b]!));
-  const ranks = new Int32Array(pieces.length);
-  for (let i = 1; i < byScore.length; i++) {
-    const [better, id] = [byScore[i - 1]!, byScore[i]!];
-    ranks[id] = ranks[better]! + (scores[better] === scores[id] ? 0 : 1);
-  }
-  const lengths = Int32Array.from(pieces, piece => piece.length);
-  return { ids, ranks, types, lengths, longest, userDefined, userDefinedLengths };
-}
-
-/** −∞ and +∞ are scores too: a difference would be NaN. */
-function compareDescending(a: number, b: number): number {
-  return a === b ? 0 : a > b ? -1 : 1;
-}
+/** Words are merged together up to so many bytes: what is merged then stays in the processor's nearest cache. */
+const BLOCK = 1024;
 
 /**
  * Reports the symbols of `text` from left to right. O(n log n) for n code points, whatever the text.
  *
- * @param text well-formed UTF-16 with U+2581 for a space.
+ * @param text well-formed UTF-8 with U+2581 for a space.
  */
-export function segment(lexicon: Lexicon, text: string, emit: EmitSymbol, work?: WorkCounter): void {
-  const { ids, ranks, lengths, types, longest } = lexicon;
+export function segment(lexicon: Lexicon, text: Uint8Array, emit: EmitSymbol, work?: WorkCounter): void {
+  if (text.length <= BLOCK || !lexicon.wordsApart()) {
+    merge(lexicon, text, emit, work);
+    return;
+  }
+  for (let start = 0, end = 0; start < text.length; start = end) {
+    end = endOfWord(text, start + BLOCK);
+    const shifted: EmitSymbol = (id, at, length) => emit(id, start + at, length);
+    merge(lexicon, text.subarray(start, end), shifted, work);
+  }
+}
+
+/** The first place from `at` on where a space follows another character; no run of spaces is cut. */
+function endOfWord(text: Uint8Array, at: number): number {
+  // a space is three bytes, of which none can begin one but the first: whole ones are met whatever `at` is
+  for (let end = at; end < text.length; end++) {
+    if (isSpace(text, end) && !isSpace(text, end - 3)) return end;
+  }
+  return text.length;
+}
+
+function merge(lexicon: Lexicon, text: Uint8Array, emit: EmitSymbol, work?: WorkCounter): void {
+  const { pieces, ranks, lengths, types, longest, userDefined } = lexicon;
   const n = text.length;
-  // A doubly linked list of symbols. A symbol is named by its first code unit, so slots inside symbols stay unused.
+  // A doubly linked list of symbols. A symbol is named by its first byte, so slots inside symbols stay unused.
   const length = new Int32Array(n); // 0: absorbed by a neighbour
   const piece = new Int32Array(n); // id, or −1
   const previous = new Int32Array(n);
   const next = new Int32Array(n); // n: none
-  const frozen = lexicon.userDefined.size === 0 ? undefined : new Uint8Array(n);
+  const frozen = userDefined && new Uint8Array(n);
 
   let count = 0;
   for (let at = 0, last = -1; at < n; ) {
-    const match = frozen === undefined ? -1 : matchUserDefined(lexicon, text, at);
-    if (match < 0) {
-      const units = text.codePointAt(at)! > 0xffff ? 2 : 1;
-      length[at] = units;
-      piece[at] = ids.get(text.slice(at, at + units)) ?? -1;
+    const whole = userDefined === undefined ? 0 : lengthOfMatch(userDefined, text, at);
+    if (whole === 0) {
+      const size = lengthOfCharacter(text[at]!);
+      length[at] = size;
+      piece[at] = pieces.find(text, at, at + size);
     } else {
-      length[at] = lengths[match]!;
-      piece[at] = match;
+      length[at] = whole;
+      piece[at] = userDefined!.ids[userDefined!.pieces.find(text, at, at + whole)]!;
       frozen![at] = 1;
     }
     previous[at] = last;
@@ -116,8 +83,8 @@ export function segment(lexicon: Lexicon, text: string, emit: EmitSymbol, work?:
     const together = length[left]! + length[right]!;
     if (together > longest) return;
     if (work !== undefined) work.lookups++;
-    const id = ids.get(text.slice(left, left + together));
-    if (id === undefined) return;
+    const id = pieces.find(text, left, left + together);
+    if (id < 0) return;
     queue.push(ranks[id]!, left, id);
     if (types[id] === PieceType.unused) {
       parts.set(id, { left: piece[left]!, leftLength: length[left]!, right: piece[right]! });
@@ -144,29 +111,38 @@ export function segment(lexicon: Lexicon, text: string, emit: EmitSymbol, work?:
   /** Unused pieces may lead to longer ones but not stay: they fall back into what they were merged from. */
   const resegment = (whole: number, from: number, size: number): void => {
     // a list of its own rather than recursion: a vocabulary may nest thousands deep
-    const open = [{ id: whole, start: from, units: size }];
+    const open = [{ id: whole, start: from, size }];
     for (let top = open.pop(); top; top = open.pop()) {
-      const { id, start, units } = top;
+      const { id, start, size } = top;
       const split = id >= 0 && types[id] === PieceType.unused ? parts.get(id) : undefined;
       if (split === undefined) {
-        emit(id, start, units);
+        emit(id, start, size);
         continue;
       }
       const { left, leftLength, right } = split;
-      open.push({ id: right, start: start + leftLength, units: units - leftLength });
-      open.push({ id: left, start, units: leftLength });
+      open.push({ id: right, start: start + leftLength, size: size - leftLength });
+      open.push({ id: left, start, size: leftLength });
     }
   };
-  for (let at = 0; at < n; at = next[at]!) resegment(piece[at]!, at, length[at]!);
+  for (let at = 0; at < n; at = next[at]!) {
+    if (types[piece[at]!] === PieceType.unused) resegment(piece[at]!, at, length[at]!);
+    else emit(piece[at]!, at, length[at]!);
+  }
 }
 
-/** The longest user-defined piece at a place of the text, −1 if there is none. */
-function matchUserDefined(lexicon: Lexicon, text: string, at: number): number {
-  for (const length of lexicon.userDefinedLengths.get(text.charCodeAt(at)) ?? []) {
-    const id = lexicon.userDefined.get(text.slice(at, at + length));
-    if (id !== undefined) return id;
+/** Bytes of the longest user-defined piece at a place of the text, 0 if there is none. */
+function lengthOfMatch({ pieces, lengths }: UserDefined, text: Uint8Array, at: number): number {
+  for (const length of lengths.get(text[at]!) ?? []) {
+    if (at + length <= text.length && pieces.find(text, at, at + length) >= 0) return length;
   }
-  return -1;
+  return 0;
+}
+
+/** Bytes of the character of well-formed UTF-8 that begins so. */
+function lengthOfCharacter(first: number): number {
+  if (first < 0x80) return 1;
+  if (first < 0xe0) return 2;
+  return first < 0xf0 ? 3 : 4;
 }
 
 /** A binary heap of proposed merges: best rank first, then leftmost. `pop` leaves its answer in `left` and `id`. */

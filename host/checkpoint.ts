@@ -1,6 +1,5 @@
 import { type GgufHeader, parseGguf } from './gguf.ts';
 import { modelFromGguf } from './llama-file.ts';
-import { LLAMA2C_HEADER_BYTES, parseLlama2c } from './llama2c.ts';
 import type { ModelFile } from './model-file.ts';
 import type { Source } from './source.ts';
 
@@ -34,6 +33,7 @@ export async function readGgufHeader(source: Source, signal?: AbortSignal): Prom
 export async function readModelFile(source: Source, signal?: AbortSignal): Promise<ModelFile> {
   const gguf = await readGgufHeader(source, signal);
   if (gguf) return modelFromGguf(gguf, source.size, source.name);
+  const { LLAMA2C_HEADER_BYTES, parseLlama2c } = await import('./llama2c.ts');
   const bytes = new Uint8Array(Math.min(source.size, LLAMA2C_HEADER_BYTES));
   await source.readInto(bytes, 0, signal);
   return parseLlama2c(bytes, source.size, source.name);

@@ -1,4 +1,5 @@
 import { type ErrorCode, FileError } from './errors.ts';
+import { decodeUtf8, TextList } from './text-list.ts';
 
 /** Thrown when the prefix ends before the header does; `parseGguf` turns it into its return value. */
 export class NeedBytes {
@@ -8,9 +9,6 @@ export class NeedBytes {
     this.end = end;
   }
 }
-
-// Strict, and a byte order mark stays part of the text: strings are compared, not only shown.
-const DECODER = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * A cursor over the leading bytes of a file. Every read is checked against the file's length first, so no field of
@@ -150,21 +148,9 @@ export class Reader {
       );
     }
     this.need(length);
-    const from = this.pos;
     const end = (this.pos += length);
-    // Vocabulary pieces are short and mostly ASCII: this is half the time of the decoder (measured: 32,000 pieces, 11 ms).
-    if (length <= 16) {
-      let text = '';
-      let i = from;
-      for (; i < end; i++) {
-        const byte = this.bytes[i]!;
-        if (byte >= 0x80) break;
-        text += String.fromCharCode(byte);
-      }
-      if (i === end) return text;
-    }
     try {
-      return DECODER.decode(this.bytes.subarray(from, end));
+      return decodeUtf8(this.bytes.subarray(end - length, end));
     } catch {
       this.pos = start;
       throw this.error(
@@ -174,5 +160,57 @@ export class Reader {
         'The file is damaged or was written by a faulty program.',
       );
     }
+  }
+
+  /** `count` of what `string` reads, each at least 8 bytes that are in the file. */
+  strings(count: number): TextList {
+    const first = this.pos;
+    const starts = new Uint32Array(count);
+    const ends = new Uint32Array(count);
+    for (let i = 0; i < count; ) {
+      const run = this.pos;
+      // Lengths below 128 are ASCII, one character and seven NULs: so the run is UTF-8 if and only if every string in
+      // it is, and is checked as one. A vocabulary is such a run.
+      const last = this.#skipShortStrings(first, i, starts, ends);
+      if (last > i && !isUtf8(this.bytes.subarray(run, this.pos))) {
+        // one by one, until the one that is not UTF-8 is told
+        this.pos = run;
+        for (; i < last; i++) this.string();
+      }
+      i = last;
+      if (i === count) break;
+      starts[i] = this.pos + 8 - first;
+      this.string();
+      ends[i++] = this.pos - first;
+      if (this.pos - first >= 2 ** 32) {
+        throw this.error('bad-count', 'lists of strings below 4 GiB', 'a longer one', 'The file is damaged.');
+      }
+    }
+    return new TextList(this.bytes.slice(first, this.pos), starts, ends);
+  }
+
+  /** Moves past the strings of less than 128 bytes that are at hand, from the `i`th on; returns the first that is not. */
+  #skipShortStrings(first: number, i: number, starts: Uint32Array, ends: Uint32Array): number {
+    const { bytes } = this;
+    let { pos } = this;
+    for (; i < starts.length && pos + 8 <= bytes.length; i++) {
+      const length = this.#view.getUint32(pos, true);
+      const end = pos + 8 + length;
+      if (length >= 128 || end > bytes.length || this.#view.getUint32(pos + 4, true) !== 0) break;
+      starts[i] = pos + 8 - first;
+      ends[i] = end - first;
+      pos = end;
+    }
+    this.pos = pos;
+    return i;
+  }
+}
+
+function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    decodeUtf8(bytes);
+    return true;
+  } catch {
+    return false;
   }
 }

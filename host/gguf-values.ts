@@ -2,6 +2,10 @@ import { quote } from './errors.ts';
 import { GgufType } from './ggml-types.ts';
 import type { Reader } from './gguf-reader.ts';
 import type { MetadataArray, MetadataValue } from './model-file.ts';
+import { TextList } from './text-list.ts';
+
+/** A value as it is kept: a list of strings waits in its bytes until it is asked for. */
+export type StoredValue = MetadataValue | TextList;
 
 /**
  * What a file may still spend on lists that take many times more memory than bytes in the file: a boolean (8 bytes for
@@ -15,11 +19,16 @@ const MAX_DEPTH = 4;
 const DAMAGED = 'The file is damaged.';
 
 /** A metadata value in a few words, for messages. */
-export function describe(value: MetadataValue | undefined): string {
+export function describe(value: StoredValue | undefined): string {
   if (value === undefined) return 'nothing';
   if (typeof value === 'string') return quote(value);
   if (typeof value === 'object') return `an array of ${value.length}`;
   return String(value);
+}
+
+/** The value as users get it. */
+export function plainValue<T extends MetadataValue>(value: T | TextList): T | string[] {
+  return value instanceof TextList ? value.toArray() : value;
 }
 
 /**
@@ -27,7 +36,7 @@ export function describe(value: MetadataValue | undefined): string {
  *
  * @throws FileError 'bad-value-type', 'bad-value', 'bad-string', 'bad-count' or 'file-truncated'
  */
-export function readValue(r: Reader, type: number, arrays: ArrayBudget): MetadataValue {
+export function readValue(r: Reader, type: number, arrays: ArrayBudget): StoredValue {
   switch (type) {
     case GgufType.u8:
       return r.u8();
@@ -74,7 +83,7 @@ const NUMERIC: Record<number, { bytes: number; from: (buffer: ArrayBuffer) => Me
   [GgufType.f64]: { bytes: 8, from: b => new Float64Array(b) },
 };
 
-function readArray(r: Reader, depth: number, arrays: ArrayBudget): MetadataArray {
+function readArray(r: Reader, depth: number, arrays: ArrayBudget): MetadataArray | TextList {
   if (depth > MAX_DEPTH) {
     throw r.error('bad-value', `arrays nested at most ${MAX_DEPTH} deep`, 'a deeper one', DAMAGED);
   }
@@ -88,10 +97,7 @@ function readArray(r: Reader, depth: number, arrays: ArrayBudget): MetadataArray
     return numeric.from(new Uint8Array(r.bytes.subarray(r.pos - bytes, r.pos)).buffer);
   }
   if (type === GgufType.string) {
-    const count = readCount(r, 8);
-    const strings: string[] = [];
-    for (let i = 0; i < count; i++) strings.push(r.string());
-    return strings;
+    return r.strings(readCount(r, 8));
   }
   if (type === GgufType.bool) {
     const count = readCount(r, 1);
@@ -103,7 +109,7 @@ function readArray(r: Reader, depth: number, arrays: ArrayBudget): MetadataArray
   if (type === GgufType.array) {
     const count = readCount(r, 4 + 8);
     const items: MetadataArray[] = [];
-    for (let i = 0; i < count; i++) items.push(readArray(r, depth + 1, arrays));
+    for (let i = 0; i < count; i++) items.push(plainValue(readArray(r, depth + 1, arrays)));
     return items;
   }
   throw r.error('bad-value-type', 'items of a type from 0 to 12', `${type}`, DAMAGED);

@@ -1,7 +1,7 @@
 import { FileError, quote } from './errors.ts';
 import { GGML_TYPES, GgufType } from './ggml-types.ts';
 import { NeedBytes, Reader } from './gguf-reader.ts';
-import { type ArrayBudget, describe, readValue } from './gguf-values.ts';
+import { type ArrayBudget, describe, plainValue, readValue, type StoredValue } from './gguf-values.ts';
 import type { Metadata } from './model-file.ts';
 
 /** A tensor as a GGUF file describes it, checked against the file's length. */
@@ -22,7 +22,9 @@ export interface GgufTensor {
 export interface GgufHeader {
   version: number;
   alignment: number;
-  metadata: Metadata;
+  values: ReadonlyMap<string, StoredValue>;
+  /** `values` as users get them, made when first asked for. */
+  readonly metadata: Metadata;
   /** The `GgufType` that each key was stored with: 5 may be an integer or a float. */
   valueTypes: Map<string, number>;
   tensors: GgufTensor[];
@@ -76,16 +78,16 @@ function readHeader(r: Reader): GgufHeader {
   // key length and 1 byte, type, 1 byte of value
   const keyCount = r.count('keys', 8 + 1 + 4 + 1, MAX_KEYS);
 
-  const metadata: Metadata = new Map();
+  const values = new Map<string, StoredValue>();
   const valueTypes = new Map<string, number>();
   const arrays: ArrayBudget = { left: ARRAY_BUDGET };
   for (let i = 0; i < keyCount; i++) {
-    const key = readKey(r, i, metadata);
+    const key = readKey(r, i, values);
     const type = r.u32();
-    metadata.set(key, readValue(r, type, arrays));
+    values.set(key, readValue(r, type, arrays));
     valueTypes.set(key, type);
   }
-  const alignment = checkedAlignment(r, metadata, valueTypes);
+  const alignment = checkedAlignment(r, values, valueTypes);
 
   const tensors: GgufTensor[] = [];
   const names = new Set<string>();
@@ -93,7 +95,19 @@ function readHeader(r: Reader): GgufHeader {
   const dataOffset = Math.ceil(r.pos / alignment) * alignment;
   r.at = 'tensor data';
   placeTensors(r, tensors, dataOffset);
-  return { version, alignment, metadata, valueTypes, tensors, dataOffset };
+  let metadata: Metadata | undefined;
+  return {
+    version,
+    alignment,
+    values,
+    get metadata() {
+      metadata ??= new Map(Array.from(values, ([key, value]) => [key, plainValue(value)]));
+      return metadata;
+    },
+    valueTypes,
+    tensors,
+    dataOffset,
+  };
 }
 
 function readVersion(r: Reader): number {
@@ -127,7 +141,7 @@ function bigEndian(r: Reader): FileError {
   );
 }
 
-function readKey(r: Reader, index: number, metadata: Metadata): string {
+function readKey(r: Reader, index: number, values: ReadonlyMap<string, StoredValue>): string {
   r.at = `key ${index}`;
   const start = r.pos;
   const key = r.string();
@@ -136,12 +150,16 @@ function readKey(r: Reader, index: number, metadata: Metadata): string {
     throw r.error('bad-key', `a name of 1 to ${MAX_KEY_BYTES} bytes`, `${length} bytes`, DAMAGED);
   }
   r.at = `key ${quote(key)}`;
-  if (metadata.has(key)) throw r.error('duplicate-key', 'each key once', 'the same key again', DAMAGED);
+  if (values.has(key)) throw r.error('duplicate-key', 'each key once', 'the same key again', DAMAGED);
   return key;
 }
 
-function checkedAlignment(r: Reader, metadata: Metadata, valueTypes: Map<string, number>): number {
-  const value = metadata.get('general.alignment');
+function checkedAlignment(
+  r: Reader,
+  values: ReadonlyMap<string, StoredValue>,
+  valueTypes: Map<string, number>,
+): number {
+  const value = values.get('general.alignment');
   if (value === undefined) return DEFAULT_ALIGNMENT;
   r.at = 'key "general.alignment"';
   const powerOfTwo = typeof value === 'number' && value >= 8 && value <= 65536 && (value & (value - 1)) === 0;

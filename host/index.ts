@@ -1,21 +1,19 @@
-// Cria's public interface.
+// Cria's public interface. What a first token does not need is imported where it is used: each file that is loaded costs
+// about half a millisecond of a cold start.
 
 import type { ModelSource, OpenOptions } from './api.ts';
-import type { Backend } from './backend.ts';
 import { buildModel } from './build-model.ts';
 import { checkOptions, INSPECT_RULES, OPEN_RULES, VOCABULARY_RULES } from './check.ts';
 import { readGgufHeader, readModelFile } from './checkpoint.ts';
 import { FileError } from './errors.ts';
-import { kernels } from './inlined.ts';
-import { type FileReport, report } from './inspect.ts';
+import type { FileReport } from './inspect.ts';
 import type { Model } from './model.ts';
-import { Reference } from './reference.ts';
+import type { Place } from './place.ts';
+import type { QuantizeOptions, QuantizeReport, Sink } from './quantize/index.ts';
 import { openSource, readAll } from './sources.ts';
 import { ranksFor } from './threads.ts';
 import { Tokenizer } from './tokenizer.ts';
 import { vocabularyFromLlama2c, vocabularyFromMetadata } from './vocabulary.ts';
-import { instantiate, Wasm } from './wasm.ts';
-import { RemoteRunner } from './workers/remote-runner.ts';
 
 export type * from './api.ts';
 export { CriaError, type ErrorCode, FileError, OptionError, StateError } from './errors.ts';
@@ -23,7 +21,7 @@ export type { FileReport } from './inspect.ts';
 export type { MemoryPlan } from './memory.ts';
 export type { Model } from './model.ts';
 export type { LlamaConfig, Metadata, MetadataValue, Vocabulary } from './model-file.ts';
-export { type QuantizeOptions, type QuantizeReport, quantize, type Sink } from './quantize/index.ts';
+export type { QuantizeOptions, QuantizeReport, Sink } from './quantize/index.ts';
 export { QUANTIZE_TYPES, type QuantizeType } from './quantize/recipe.ts';
 export type { StreamDecoder, Tokenizer } from './tokenizer.ts';
 
@@ -38,29 +36,34 @@ export async function open(source: ModelSource, options: OpenOptions = {}): Prom
   const started = performance.now();
   signal?.throwIfAborted();
   const opened = await openSource(source, signal);
-  let place: Backend | RemoteRunner | undefined;
+  const preparing = placeFor(options, opened.size);
   try {
-    place = await placeFor(options, opened.size);
+    preparing.catch(() => {}); // heard below, after what is wrong with the file
     const file = await readModelFile(opened, signal);
     const vocabulary =
       options.tokenizer === undefined
         ? file.vocabulary
         : await readVocabulary(options.tokenizer, file.config.vocabSize, signal);
     const tokenizer = vocabulary && new Tokenizer(vocabulary);
-    return await buildModel(place, file, opened, tokenizer, started, options);
+    return await buildModel(await preparing, file, opened, tokenizer, started, options);
   } catch (error) {
-    if (place instanceof RemoteRunner) await place.close();
+    await preparing.then(place => place.close()).catch(() => {});
     throw error;
   } finally {
     await opened.close();
   }
 }
 
-/** Threads begin to prepare themselves at once. */
-async function placeFor(options: OpenOptions, bytes: number): Promise<Backend | RemoteRunner> {
-  if (options.backend === 'reference') return new Reference();
-  const ranks = ranksFor(options.threads ?? 'auto', bytes);
-  return ranks > 0 ? new RemoteRunner(ranks) : new Wasm(instantiate(await kernels()));
+/** Threads and kernels begin to prepare themselves at once, while the header is read. */
+async function placeFor(options: OpenOptions, bytes: number): Promise<Place> {
+  if (options.backend === 'reference') {
+    const [{ Here }, { Reference }] = await Promise.all([import('./here.ts'), import('./reference.ts')]);
+    return new Here(new Reference());
+  }
+  const threads = ranksFor(options.threads ?? 'auto', bytes);
+  if (threads === 0) return (await import('./here.ts')).Here.wasm();
+  const { RemoteRunner } = await import('./workers/remote-runner.ts');
+  return new RemoteRunner(threads);
 }
 
 /**
@@ -84,12 +87,30 @@ export async function inspect(
   options: { contextLength?: number; signal?: AbortSignal } = {},
 ): Promise<FileReport> {
   checkOptions('inspect', options, INSPECT_RULES);
+  const { report } = await import('./inspect.ts');
   const opened = await openSource(source, options.signal);
   try {
     return await report(opened, options);
   } finally {
     await opened.close();
   }
+}
+
+/**
+ * Writes a copy of a GGUF model whose matrices are stored in other types, piece by piece: memory does not grow with the
+ * model. Vectors, and matrices that have the wanted type already, are copied as they are.
+ *
+ * @throws FileError for what is wrong with the file: also 'unsupported-dtype' for a type that cannot be read, or values
+ *   that the wanted type cannot hold, and 'non-finite-weights'; OptionError; the signal's reason; what `sink` throws. What
+ *   has been written is then no model.
+ */
+export async function quantize(
+  source: ModelSource,
+  sink: Sink,
+  options: QuantizeOptions,
+): Promise<QuantizeReport> {
+  const { quantize } = await import('./quantize/index.ts');
+  return quantize(source, sink, options);
 }
 
 async function readVocabulary(
@@ -101,12 +122,12 @@ async function readVocabulary(
   try {
     const header = await readGgufHeader(opened, signal);
     if (!header) return vocabularyFromLlama2c(await readAll(opened, signal), size, opened.name);
-    const vocabulary = vocabularyFromMetadata(header.metadata, opened.name);
-    if (vocabulary && (size === undefined || vocabulary.pieces.length === size)) return vocabulary;
+    const vocabulary = vocabularyFromMetadata(header.values, opened.name);
+    if (vocabulary && (size === undefined || vocabulary.types.length === size)) return vocabulary;
     throw new FileError('bad-vocabulary', {
       where: opened.name,
       expected: `a vocabulary${size === undefined ? '' : ` of ${size} pieces`}`,
-      got: vocabulary ? `one of ${vocabulary.pieces.length}` : 'a GGUF file without one',
+      got: vocabulary ? `one of ${vocabulary.types.length}` : 'a GGUF file without one',
       hint: 'Take the tokenizer that belongs to the model.',
     });
   } finally {

@@ -9,10 +9,18 @@ export function compileBuild(build: Build): Promise<WebAssembly.Module> {
   let module = compiled.get(build);
   if (!module) {
     const base64 = build === 'simd' ? simd : relaxed;
-    module = WebAssembly.compile(Uint8Array.from(atob(base64), c => c.charCodeAt(0)));
+    module = WebAssembly.compile(bytesOf(base64));
     compiled.set(build, module);
   }
   return module;
+}
+
+/** A plain loop: `Uint8Array.from` with a function takes 10 ms longer in a fresh process. */
+function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
 }
 
 /** The build that this engine runs best. All give the same bits. */

@@ -51,11 +51,11 @@ const LEFTOVER = /^(rope_freqs|blk\.\d+\.attn_rot_embd\.weight)$/;
  *   many, of the wrong shape or of a type that no kernel reads, or a vocabulary that does not fit
  */
 export function modelFromGguf(header: GgufHeader, fileSize: number, name: string): ModelFile {
-  const { metadata } = header;
+  const { values } = header;
   const fail = (code: ErrorCode, place: string, expected: string, got: string, hint: string): FileError =>
     new FileError(code, { where: `${name}: ${place}`, expected, got, hint });
 
-  const architecture = metadata.get('general.architecture');
+  const architecture = values.get('general.architecture');
   if (architecture === undefined) {
     throw fail('missing-key', 'general.architecture', '"llama"', 'nothing', 'This is not a model file.');
   }
@@ -65,7 +65,7 @@ export function modelFromGguf(header: GgufHeader, fileSize: number, name: string
   }
   refuseVariants(header, fail);
   if (header.tensors.length === 0) {
-    const hint = metadata.has('tokenizer.ggml.tokens')
+    const hint = values.has('tokenizer.ggml.tokens')
       ? 'The file is a vocabulary only: use it with `cria tokenize`.'
       : 'Download the file that holds the weights.';
     throw fail('no-weights', 'tensors', 'the weights of a model', `none in ${fileSize} bytes`, hint);
@@ -97,9 +97,10 @@ export function modelFromGguf(header: GgufHeader, fileSize: number, name: string
     throw fail('unexpected-tensor', 'tensors', 'only those of a Llama', quote(tensor.name), hint);
   }
 
-  const vocabulary = vocabularyFromMetadata(metadata, name);
-  if (vocabulary !== undefined && vocabulary.pieces.length !== config.vocabSize) {
-    const got = `${vocabulary.pieces.length}`;
+  const vocabulary = vocabularyFromMetadata(values, name);
+  // not `pieces.length`, which would make all the pieces
+  if (vocabulary !== undefined && vocabulary.types.length !== config.vocabSize) {
+    const got = `${vocabulary.types.length}`;
     throw fail(
       'bad-vocabulary',
       'tokenizer.ggml.tokens',
@@ -108,7 +109,18 @@ export function modelFromGguf(header: GgufHeader, fileSize: number, name: string
       DAMAGED,
     );
   }
-  return { format: 'gguf', version: header.version, metadata, config, tensors, vocabulary };
+  const title = values.get('general.name');
+  return {
+    format: 'gguf',
+    version: header.version,
+    name: typeof title === 'string' ? title : undefined,
+    get metadata() {
+      return header.metadata;
+    },
+    config,
+    tensors,
+    vocabulary,
+  };
 }
 
 type Fail = (code: ErrorCode, place: string, expected: string, got: string, hint: string) => FileError;
@@ -120,8 +132,8 @@ function missing(fail: Fail, tensor: string): FileError {
 }
 
 /** Keys with which a file calls itself `llama` but wants other arithmetic or is only a part. */
-function refuseVariants({ metadata }: GgufHeader, fail: Fail): void {
-  const experts = metadata.get('llama.expert_count');
+function refuseVariants({ values }: GgufHeader, fail: Fail): void {
+  const experts = values.get('llama.expert_count');
   if (experts !== undefined && experts !== 0) {
     const hint = 'Mixtures of experts are not supported.';
     throw fail(
@@ -132,11 +144,11 @@ function refuseVariants({ metadata }: GgufHeader, fail: Fail): void {
       hint,
     );
   }
-  if (metadata.get('llama.attention.causal') === false) {
+  if (values.get('llama.attention.causal') === false) {
     const hint = 'Cria runs decoders only.';
     throw fail('unsupported-architecture', 'llama.attention.causal', 'causal attention', 'false', hint);
   }
-  const parts = metadata.get('split.count');
+  const parts = values.get('split.count');
   if (parts !== undefined && parts !== 0 && parts !== 1) {
     const hint = 'Join the parts with `llama-gguf-split --merge`.';
     throw fail('missing-tensor', 'split.count', 'a whole model', `one of ${describe(parts)} parts`, hint);
@@ -155,9 +167,9 @@ const INTEGERS: readonly number[] = [
 ];
 const FLOATS: readonly number[] = [GgufType.f32, GgufType.f64];
 
-function readConfig({ metadata, valueTypes }: GgufHeader, embeddingRows: number, fail: Fail): LlamaConfig {
+function readConfig({ values, valueTypes }: GgufHeader, embeddingRows: number, fail: Fail): LlamaConfig {
   const number = (key: string, types: readonly number[], kind: string, fallback?: number): number => {
-    const value = metadata.get(key);
+    const value = values.get(key);
     if (value === undefined) {
       if (fallback !== undefined) return fallback;
       throw fail('missing-key', key, kind, 'nothing', DAMAGED);
@@ -191,7 +203,7 @@ function readConfig({ metadata, valueTypes }: GgufHeader, embeddingRows: number,
     ropeTheta: float(KEY.ropeTheta, 10000),
     ropeScale: 1,
   };
-  const scaling = metadata.get('llama.rope.scaling.type') ?? 'linear';
+  const scaling = values.get('llama.rope.scaling.type') ?? 'linear';
   if (scaling === 'linear') {
     config.ropeScale = float(KEY.ropeScale, float('llama.rope.scale_linear', 1));
   } else if (scaling !== 'none') {

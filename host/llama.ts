@@ -1,6 +1,5 @@
 import type { Backend, Buf, Cache, Tensor } from './backend.ts';
 import type { CacheDType } from './dtype.ts';
-import { rowBytes } from './dtype.ts';
 import { OptionError } from './errors.ts';
 import type { LlamaConfig } from './model-file.ts';
 import { type Share, shareOf } from './ranks/share.ts';
@@ -47,27 +46,6 @@ export interface LlamaLimits {
   batch: number;
   /** Most rows of one `logits`. */
   outputs: number;
-}
-
-/** Bytes that a Llama, or a rank's share of one, keeps besides its weights. */
-export function stateBytes(
-  config: LlamaConfig,
-  limits: LlamaLimits,
-  share: Share = shareOf(config),
-): { cache: number; activations: number } {
-  const { dim, hiddenDim, nLayers, headDim, vocabSize } = config;
-  const { contextLength, slots, batch, outputs, cache } = limits;
-  const kvDim = share.kvHeads.count * headDim;
-  const qDim = share.heads.count * headDim;
-  const parts = share.ranks === 1 ? 0 : qDim + share.dim.count + share.hidden.count;
-  const vocabPart = share.ranks === 1 ? 0 : share.vocab.count;
-  return {
-    cache: 2 * nLayers * slots * contextLength * share.kvHeads.count * rowBytes(cache, headDim),
-    activations:
-      4 * batch * (3 * dim + qDim + 2 * kvDim + hiddenDim + share.hidden.count + parts + 3) +
-      4 * outputs * (dim + vocabSize + vocabPart + 1) +
-      4 * contextLength * headDim,
-  };
 }
 
 /** Rotary angles computed at once, in positions: under a millisecond. */

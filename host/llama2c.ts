@@ -85,7 +85,15 @@ export function parseLlama2c(bytes: Uint8Array, fileSize: number, name: string):
   }
   const tensors = new Map(place(layout).map(tensor => [tensor.name, tensor]));
   const { version, config } = layout;
-  return { format: 'llama2.c', version, metadata: new Map(), config, tensors, vocabulary: undefined };
+  return {
+    format: 'llama2.c',
+    version,
+    name: undefined,
+    metadata: new Map(),
+    config,
+    tensors,
+    vocabulary: undefined,
+  };
 }
 
 type Fail = (code: ErrorCode, place: string, expected: string, got: string, hint: string) => FileError;

@@ -1,7 +1,7 @@
-import { type CacheDType, memoryBytes } from './dtype.ts';
+import { type CacheDType, memoryBytes, rowBytes } from './dtype.ts';
 import { OptionError, StateError } from './errors.ts';
-import { type LlamaLimits, stateBytes } from './llama.ts';
-import type { LlamaConfig, ModelFile } from './model-file.ts';
+import type { LlamaLimits } from './llama.ts';
+import type { LlamaConfig, ModelFile, StoredTensor } from './model-file.ts';
 import { rowsOf, type Share, shareOf } from './ranks/share.ts';
 
 /** What a caller asks of the memory. */
@@ -105,4 +105,32 @@ function partOf(
     weights += memoryBytes({ ...tensor, rows });
   }
   return { weights, ...stateBytes(config, limits, share) };
+}
+
+/** Bytes that a Llama, or a rank's share of one, keeps besides its weights. */
+function stateBytes(
+  config: LlamaConfig,
+  limits: LlamaLimits,
+  share: Share,
+): { cache: number; activations: number } {
+  const { dim, hiddenDim, nLayers, headDim, vocabSize } = config;
+  const { contextLength, slots, batch, outputs, cache } = limits;
+  const kvDim = share.kvHeads.count * headDim;
+  const qDim = share.heads.count * headDim;
+  const parts = share.ranks === 1 ? 0 : qDim + share.dim.count + share.hidden.count;
+  const vocabPart = share.ranks === 1 ? 0 : share.vocab.count;
+  return {
+    cache: 2 * nLayers * slots * contextLength * share.kvHeads.count * rowBytes(cache, headDim),
+    activations:
+      4 * batch * (3 * dim + qDim + 2 * kvDim + hiddenDim + share.hidden.count + parts + 3) +
+      4 * outputs * (dim + vocabSize + vocabPart + 1) +
+      4 * contextLength * headDim,
+  };
+}
+
+/** Bytes of all weights as they are stored. */
+export function storedBytes(tensors: Iterable<StoredTensor>): number {
+  let total = 0;
+  for (const { rows, cols, dtype } of tensors) total += rows * rowBytes(dtype, cols);
+  return total;
 }

@@ -40,6 +40,13 @@ export interface StoredTensor {
 /** SentencePiece piece types (sentencepiece_model.proto), as GGUF stores them. */
 export const PieceType = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
+/** By native search: a vocabulary is long, has few of the types that are asked for, and a fresh process runs loops slowly. */
+export function idsOfType(types: Uint8Array, type: number): number[] {
+  const ids: number[] = [];
+  for (let id = types.indexOf(type); id >= 0; id = types.indexOf(type, id + 1)) ids.push(id);
+  return ids;
+}
+
 /** A SentencePiece BPE vocabulary. Indexes are token ids. */
 export interface Vocabulary {
   /** Pieces with U+2581 for a space. */
@@ -79,7 +86,10 @@ export type Metadata = Map<string, MetadataValue>;
 export interface ModelFile {
   format: 'gguf' | 'llama2.c';
   version: number;
-  metadata: Metadata;
+  /** `general.name` */
+  name: string | undefined;
+  /** A GGUF file's is made when first asked for: its vocabulary is long. */
+  readonly metadata: Metadata;
   config: LlamaConfig;
   /** Keyed by GGUF name; holds exactly the tensors that a Llama of this configuration has. */
   tensors: Map<string, StoredTensor>;

@@ -1,9 +1,11 @@
 import type { EncodeOptions } from './api.ts';
-import { type Lexicon, lexiconOf, segment, type WorkCounter } from './bpe.ts';
+import { segment, type WorkCounter } from './bpe.ts';
 import { checkOptions, DECODER_RULES, ENCODE_RULES } from './check.ts';
 import { OptionError } from './errors.ts';
-import { PieceType, type Vocabulary } from './model-file.ts';
-import { byteOfPiece } from './vocabulary.ts';
+import { type Lexicon, lexiconOf } from './lexicon.ts';
+import { idsOfType, PieceType, type Vocabulary } from './model-file.ts';
+import type { TextList } from './text-list.ts';
+import { byteOfPiece, textsOf } from './vocabulary.ts';
 
 const SPACE = '\u2581';
 
@@ -34,7 +36,11 @@ export class Tokenizer {
   readonly addBos: boolean;
   readonly addEos: boolean;
 
-  private readonly lexicon: Lexicon;
+  private readonly texts: TextList;
+  /** Those that were asked for. */
+  private readonly pieces: (string | undefined)[];
+  /** Made when a text is first encoded: decoding does without. */
+  private lexicon: Lexicon | undefined;
   /** Byte → id, −1 where there is no such piece; and id → byte, likewise. */
   private readonly idOfByte: Int32Array;
   private readonly byteOfId: Int16Array;
@@ -44,26 +50,27 @@ export class Tokenizer {
 
   /** @param vocabulary as `vocabularyFromMetadata` and `vocabularyFromLlama2c` have checked it. It is not copied. */
   constructor(vocabulary: Vocabulary) {
-    const { pieces, types } = vocabulary;
+    const { types } = vocabulary;
     this.vocabulary = vocabulary;
-    this.size = pieces.length;
+    this.texts = textsOf(vocabulary);
+    this.size = this.texts.length;
+    this.pieces = new Array(this.size);
     this.bos = vocabulary.bos;
     this.eos = vocabulary.eos;
     this.unknown = vocabulary.unknown;
     this.addBos = vocabulary.addBos;
     this.addEos = vocabulary.addEos;
-    this.lexicon = lexiconOf(vocabulary);
     this.idOfByte = new Int32Array(256).fill(-1);
-    this.byteOfId = new Int16Array(pieces.length).fill(-1);
+    this.byteOfId = new Int16Array(this.size).fill(-1);
     this.controlIds = new Map();
-    for (const [id, piece] of pieces.entries()) {
-      if (types[id] === PieceType.byte) {
-        const byte = byteOfPiece(piece)!;
-        this.byteOfId[id] = byte;
-        this.idOfByte[byte] = id;
-      } else if (types[id] === PieceType.control && piece !== '' && !this.controlIds.has(piece)) {
-        this.controlIds.set(piece, id);
-      }
+    for (const id of idsOfType(types, PieceType.byte)) {
+      const byte = byteOfPiece(this.texts.at(id)!)!;
+      this.byteOfId[id] = byte;
+      this.idOfByte[byte] = id;
+    }
+    for (const id of idsOfType(types, PieceType.control)) {
+      const piece = this.texts.at(id)!;
+      if (piece !== '' && !this.controlIds.has(piece)) this.controlIds.set(piece, id);
     }
     const spellings = [...this.controlIds.keys()].sort((a, b) => b.length - a.length);
     this.controlPattern =
@@ -89,16 +96,16 @@ export class Tokenizer {
     const special = options.special ?? false;
 
     if (bos) ids.push(this.bos);
-    const wellFormed = text.replace(/\p{Surrogate}/gu, '\uFFFD');
     let start = 0;
     if (special && this.controlPattern !== undefined) {
-      for (const match of wellFormed.matchAll(this.controlPattern)) {
-        this.encodeText(wellFormed.slice(start, match.index), ids, work);
+      text = text.replace(/\p{Surrogate}/gu, '\uFFFD');
+      for (const match of text.matchAll(this.controlPattern)) {
+        this.encodeText(text.slice(start, match.index), ids, work);
         ids.push(this.controlIds.get(match[0])!);
         start = match.index + match[0].length;
       }
     }
-    this.encodeText(wellFormed.slice(start), ids, work);
+    this.encodeText(text.slice(start), ids, work);
     if (eos) ids.push(this.eos);
     return ids;
   }
@@ -132,8 +139,11 @@ export class Tokenizer {
    * @throws OptionError 'token-out-of-range'.
    */
   piece(id: number): string {
-    const piece = this.vocabulary.pieces[id];
-    if (piece !== undefined) return piece;
+    const piece = this.pieces[id] ?? this.texts.at(id);
+    if (piece !== undefined) {
+      this.pieces[id] = piece;
+      return piece;
+    }
     throw new OptionError('token-out-of-range', {
       where: 'token id',
       expected: `an integer in 0 .. ${this.size - 1}`,
@@ -150,22 +160,25 @@ export class Tokenizer {
   private encodeText(text: string, ids: number[], work: WorkCounter | undefined): void {
     if (text === '') return;
     const prefixed = this.vocabulary.addSpacePrefix ? ` ${text}` : text;
-    const escaped = prefixed.replaceAll(' ', SPACE);
+    // a lone surrogate becomes U+FFFD here
+    const escaped = new TextEncoder().encode(prefixed.replaceAll(' ', SPACE));
     let afterUnknown = false;
     const emit = (id: number, start: number, length: number): void => {
       if (id >= 0) {
         ids.push(id);
         afterUnknown = false;
       } else {
-        afterUnknown = this.pushBytes(escaped.slice(start, start + length), ids, afterUnknown);
+        afterUnknown = this.pushBytes(escaped.subarray(start, start + length), ids, afterUnknown);
       }
     };
+    const { scores, types } = this.vocabulary;
+    this.lexicon ??= lexiconOf(this.texts, scores, types);
     segment(this.lexicon, escaped, emit, work);
   }
 
   /** Pushes the bytes of a character that has no piece; returns true if it became the unknown piece instead. */
-  private pushBytes(character: string, ids: number[], afterUnknown: boolean): boolean {
-    const bytes = Array.from(new TextEncoder().encode(character), byte => this.idOfByte[byte]!);
+  private pushBytes(character: Uint8Array, ids: number[], afterUnknown: boolean): boolean {
+    const bytes = Array.from(character, byte => this.idOfByte[byte]!);
     if (!bytes.includes(-1)) {
       ids.push(...bytes);
       return false;

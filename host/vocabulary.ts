@@ -1,10 +1,21 @@
 import { type ErrorParts, FileError, quote } from './errors.ts';
-import { type Metadata, type MetadataValue, PieceType, type Vocabulary } from './model-file.ts';
+import type { StoredValue } from './gguf-values.ts';
+import { idsOfType, PieceType, type Vocabulary } from './model-file.ts';
+import { TextList } from './text-list.ts';
 
 /** How byte pieces are spelt: `<0x0A>` is a line feed. */
 const BYTE_PIECE = /^<0x([0-9A-Fa-f]{2})>$/;
+const BYTE_PIECE_LENGTH = 6;
 
 const SPACE = '\u2581';
+
+/** The pieces of vocabularies that came as bytes. */
+const TEXTS = new WeakMap<Vocabulary, TextList>();
+
+/** A vocabulary's pieces as bytes, whether its strings have been made or not. */
+export function textsOf(vocabulary: Vocabulary): TextList {
+  return TEXTS.get(vocabulary) ?? TextList.of(vocabulary.pieces);
+}
 
 /** The byte that a piece `<0xNN>` stands for; undefined for any other text. */
 export function byteOfPiece(piece: string): number | undefined {
@@ -20,9 +31,12 @@ export function byteOfPiece(piece: string): number | undefined {
  * @throws FileError 'unsupported-tokenizer' for any model but `llama`, 'bad-vocabulary' for lists or ids that cannot
  * be a vocabulary.
  */
-export function vocabularyFromMetadata(metadata: Metadata, fileName: string): Vocabulary | undefined {
+export function vocabularyFromMetadata(
+  values: ReadonlyMap<string, StoredValue>,
+  fileName: string,
+): Vocabulary | undefined {
   const at = (key: string): string => `${fileName}: tokenizer.ggml.${key}`;
-  const get = (key: string): MetadataValue | undefined => metadata.get(`tokenizer.ggml.${key}`);
+  const get = (key: string): StoredValue | undefined => values.get(`tokenizer.ggml.${key}`);
 
   const model = get('model');
   const tokens = get('tokens');
@@ -37,30 +51,29 @@ export function vocabularyFromMetadata(metadata: Metadata, fileName: string): Vo
     });
   }
 
-  if (!Array.isArray(tokens) || !isStrings(tokens)) {
-    throw bad(at('tokens'), 'a list of strings', describe(tokens));
-  }
-  const pieces = tokens.slice();
-  if (pieces.length === 0) throw bad(at('tokens'), 'at least one piece', 'an empty list');
+  const texts = Array.isArray(tokens) && isStrings(tokens) ? TextList.of(tokens) : tokens;
+  if (!(texts instanceof TextList)) throw bad(at('tokens'), 'a list of strings', describe(tokens));
+  const size = texts.length;
+  if (size === 0) throw bad(at('tokens'), 'at least one piece', 'an empty list');
 
   const scores = get('scores');
   if (!(scores instanceof Float32Array) && !(scores instanceof Float64Array)) {
     throw bad(at('scores'), 'a list of floats', describe(scores));
   }
-  if (scores.length !== pieces.length) {
-    throw bad(at('scores'), `${pieces.length} scores, one for each piece`, String(scores.length));
+  if (scores.length !== size) {
+    throw bad(at('scores'), `${size} scores, one for each piece`, String(scores.length));
   }
 
   const specialId = (key: string, llamaId: number, llamaPiece: string): number => {
     const value = get(key);
-    if (value === undefined) return pieces[llamaId] === llamaPiece ? llamaId : -1;
+    if (value === undefined) return texts.at(llamaId) === llamaPiece ? llamaId : -1;
     if (typeof value !== 'number' && typeof value !== 'bigint') {
       throw bad(at(key), 'an integer', describe(value));
     }
     const id = Number(value);
     if (id === 2 ** 32 - 1) return -1; // how −1 looks in the u32 that writers use
-    if (!Number.isInteger(id) || id < 0 || id >= pieces.length) {
-      throw bad(at(key), `an id in 0 .. ${pieces.length - 1}`, String(value));
+    if (!Number.isInteger(id) || id < 0 || id >= size) {
+      throw bad(at(key), `an id in 0 .. ${size - 1}`, String(value));
     }
     return id;
   };
@@ -78,12 +91,16 @@ export function vocabularyFromMetadata(metadata: Metadata, fileName: string): Vo
   const storedTypes = get('token_type');
   const types =
     storedTypes === undefined
-      ? deriveTypes(pieces, unknown, [bos, eos])
-      : readTypes(storedTypes, pieces.length, at('token_type'));
+      ? deriveTypes(texts, unknown, [bos, eos])
+      : readTypes(storedTypes, size, at('token_type'));
 
+  let pieces: string[] | undefined;
   const vocabulary: Vocabulary = {
-    pieces,
-    scores: Float32Array.from(scores),
+    get pieces() {
+      pieces ??= texts.toArray();
+      return pieces;
+    },
+    scores: new Float32Array(scores),
     types,
     bos,
     eos,
@@ -92,7 +109,8 @@ export function vocabularyFromMetadata(metadata: Metadata, fileName: string): Vo
     addEos: flag('add_eos_token', false) && eos >= 0,
     addSpacePrefix: flag('add_space_prefix', true),
   };
-  check(vocabulary, at);
+  TEXTS.set(vocabulary, texts);
+  check(texts, vocabulary, at);
   return vocabulary;
 }
 
@@ -168,10 +186,11 @@ export function vocabularyFromLlama2c(
   // the export pads these two with line feeds so that run.c never matches them in text
   if (pieces[1] === '\n<s>\n') pieces[1] = '<s>';
   if (pieces[2] === '\n</s>\n') pieces[2] = '</s>';
+  const texts = TextList.of(pieces);
   const vocabulary: Vocabulary = {
     pieces,
     scores: Float32Array.from(scores),
-    types: deriveTypes(pieces, 0, [1, 2]),
+    types: deriveTypes(texts, 0, [1, 2]),
     bos: 1,
     eos: 2,
     unknown: 0,
@@ -179,37 +198,45 @@ export function vocabularyFromLlama2c(
     addEos: false,
     addSpacePrefix: true,
   };
-  check(vocabulary, key => `${fileName}: ${key}`);
+  TEXTS.set(vocabulary, texts);
+  check(texts, vocabulary, key => `${fileName}: ${key}`);
   return vocabulary;
 }
 
 /** One `PieceType` a piece; ids of −1 are ignored. */
-function deriveTypes(pieces: string[], unknown: number, controls: number[]): Uint8Array {
-  const types = Uint8Array.from(pieces, piece =>
-    BYTE_PIECE.test(piece) ? PieceType.byte : PieceType.normal,
-  );
+function deriveTypes(texts: TextList, unknown: number, controls: number[]): Uint8Array {
+  const types = new Uint8Array(texts.length).fill(PieceType.normal);
+  for (let id = 0; id < types.length; id++) {
+    if (texts.ends[id]! - texts.starts[id]! !== BYTE_PIECE_LENGTH) continue;
+    if (BYTE_PIECE.test(texts.at(id)!)) types[id] = PieceType.byte;
+  }
   for (const id of controls) if (id >= 0) types[id] = PieceType.control;
   if (unknown >= 0) types[unknown] = PieceType.unknown;
   return types;
 }
 
-function readTypes(value: MetadataValue, count: number, where: string): Uint8Array {
+function readTypes(value: StoredValue, count: number, where: string): Uint8Array {
   if (!isSmallIntegers(value)) throw bad(where, 'a list of integers', describe(value));
   if (value.length !== count) throw bad(where, `${count} types, one for each piece`, String(value.length));
-  return Uint8Array.from(value, (type, id) => {
+  const types = new Uint8Array(count);
+  for (let id = 0; id < count; id++) {
+    const type = value[id]!;
     if (type < PieceType.normal || type > PieceType.byte) {
       throw bad(`${where}[${id}]`, 'a type in 1 .. 6', String(type));
     }
-    return type;
-  });
+    types[id] = type;
+  }
+  return types;
 }
 
 /** What the tokenizer relies on: finite order of merges, one piece for each byte, an id for every text. */
-function check({ pieces, scores, types, unknown }: Vocabulary, at: (key: string) => string): void {
+function check(texts: TextList, { scores, types, unknown }: Vocabulary, at: (key: string) => string): void {
   const idOfByte = new Map<number, number>();
-  for (const [id, piece] of pieces.entries()) {
-    if (Number.isNaN(scores[id])) throw bad(at(`scores[${id}]`), 'a number', 'NaN');
-    if (types[id] !== PieceType.byte) continue;
+  if (scores.includes(Number.NaN)) {
+    throw bad(at(`scores[${scores.findIndex(Number.isNaN)}]`), 'a number', 'NaN');
+  }
+  for (const id of idsOfType(types, PieceType.byte)) {
+    const piece = texts.at(id)!;
     const byte = byteOfPiece(piece);
     if (byte === undefined) throw bad(at(`tokens[${id}]`), 'a byte piece such as <0x0A>', quote(piece));
     const other = idOfByte.get(byte);
@@ -233,7 +260,7 @@ function isStrings(values: unknown[]): values is string[] {
 
 type SmallIntegers = Int32Array | Uint32Array | Int16Array | Uint16Array | Int8Array | Uint8Array;
 
-function isSmallIntegers(value: MetadataValue): value is SmallIntegers {
+function isSmallIntegers(value: StoredValue): value is SmallIntegers {
   return (
     ArrayBuffer.isView(value) &&
     !(value instanceof Float32Array) &&
@@ -243,9 +270,10 @@ function isSmallIntegers(value: MetadataValue): value is SmallIntegers {
   );
 }
 
-function describe(value: MetadataValue | undefined): string {
+function describe(value: StoredValue | undefined): string {
   if (value === undefined) return 'nothing';
   if (typeof value === 'string') return quote(value);
+  if (value instanceof TextList) return value.length === 0 ? 'an empty list' : 'a list with a string';
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : `a list with a ${kind(value)}`;
   if (ArrayBuffer.isView(value)) return `a list of ${value.constructor.name.replace('Array', '')}`;
   return `${typeof value} ${value}`;

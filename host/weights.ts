@@ -17,13 +17,6 @@ export interface LoadOptions {
   onLoaded?: ((bytes: number) => void) | undefined;
 }
 
-/** Bytes of all weights as they are stored. */
-export function storedBytes(tensors: Iterable<StoredTensor>): number {
-  let total = 0;
-  for (const { rows, cols, dtype } of tensors) total += rows * rowBytes(dtype, cols);
-  return total;
-}
-
 /** Rows of a stored tensor that are read at once. */
 interface Piece {
   tensor: StoredTensor;

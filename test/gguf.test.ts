@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { FileError } from '../host/errors.ts';
@@ -86,6 +87,47 @@ test('numeric arrays are copies: the file may be dropped or changed', () => {
   const { metadata } = header(file);
   file.fill(0);
   assert.equal(metadata.get('a'), Float32Array.of(1, 2, 3));
+});
+
+test('lists of strings: any lengths, any characters, and the file may be dropped', () => {
+  const piece = fc.oneof(
+    { weight: 5, arbitrary: fc.string({ unit: 'binary', maxLength: 6 }) },
+    fc.constantFrom('', '\0', '\ufeff', 'x'.repeat(127), 'x'.repeat(128), 'é'.repeat(64), 'é'.repeat(300)),
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 40 }), value => {
+      const file = writeGguf([['texts', { type: 'array', of: 'string', value }]], []);
+      const { metadata } = header(file);
+      file.fill(0);
+      assert.equal(metadata.get('texts'), value);
+      assert.is(metadata.get('texts'), metadata.get('texts'));
+    }),
+  );
+});
+
+test('lists of strings: the one that is not UTF-8 is told, wherever it stands', () => {
+  const value = ['a', '▁b', 'c'.repeat(130), '', 'd', 'é', 'f'];
+  const file = writeGguf([['texts', { type: 'array', of: 'string', value }]], []);
+  let at = 24 + 8 + 'texts'.length + 4 + 4 + 8;
+  for (const text of value) {
+    const length = new TextEncoder().encode(text).length;
+    if (length > 0) {
+      for (const byte of [0xff, 0xc3, 0x80]) {
+        const broken = file.slice();
+        broken[at + 8 + length - 1] = byte;
+        // the end of a character that has another one before it: still UTF-8
+        if (byte === 0x80 && text === 'é') assert.is(header(broken).metadata.size, 1);
+        else {
+          assert.throws(
+            () => header(broken),
+            (e: unknown) =>
+              e instanceof FileError && e.code === 'bad-string' && e.message.includes(`(byte ${at})`),
+          );
+        }
+      }
+    }
+    at += 8 + length;
+  }
 });
 
 test('a prefix asks for more, never for less than it has or more than there is', () => {

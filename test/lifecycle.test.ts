@@ -9,6 +9,7 @@ import * as assert from 'uvu/assert';
 import type { Backend } from '../host/backend.ts';
 import { buildModel } from '../host/build-model.ts';
 import { readModelFile } from '../host/checkpoint.ts';
+import { Here } from '../host/here.ts';
 import { CriaError, inspect, type Model, open, openTokenizer } from '../host/index.ts';
 import { Reference } from '../host/reference.ts';
 import { openSource } from '../host/sources.ts';
@@ -49,7 +50,7 @@ async function openOn(
 ): Promise<Model> {
   const source = await openSource(model);
   const file = await readModelFile(source);
-  return buildModel(backend, file, source, new Tokenizer(file.vocabulary!), 0, options);
+  return buildModel(new Here(backend), file, source, new Tokenizer(file.vocabulary!), 0, options);
 }
 
 const LONG = Array(64).fill(300);

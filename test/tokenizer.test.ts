@@ -7,6 +7,8 @@ import type { WorkCounter } from '../host/bpe.ts';
 import { type CriaError, type ErrorCode, FileError, OptionError } from '../host/errors.ts';
 import { parseGguf } from '../host/gguf.ts';
 import { type Metadata, type MetadataValue, PieceType, type Vocabulary } from '../host/model-file.ts';
+import { hashOf, PieceTable } from '../host/piece-table.ts';
+import { TextList } from '../host/text-list.ts';
 import { Tokenizer } from '../host/tokenizer.ts';
 import { vocabularyFromLlama2c, vocabularyFromMetadata } from '../host/vocabulary.ts';
 import { sharedFile, sharedTest } from './support/shared.ts';
@@ -228,7 +230,7 @@ test('encode: the work grows with the text, whatever the text', () => {
     words: n => Array.from({ length: n }, () => 'aabbccdef  '[random(11)]).join(''),
     'no spaces': n => Array.from({ length: n }, () => 'abcdefxy'[random(8)]).join(''),
     'merges that cascade': n => 'abc'.repeat(n / 3),
-    'unknown characters': n => '🦙'.repeat(n / 2),
+    'unknown characters': n => 'é'.repeat(n),
     'user-defined': n => '[U][U'.repeat(n / 5),
   };
   for (const [name, make] of Object.entries(makers)) {
@@ -412,6 +414,79 @@ test('vocabulary of llama2.c: what cannot be a vocabulary', () => {
   );
   bad(llama2cTokenizer([[utf8.encode('<unk>'), 0]]), undefined);
   bad(llama2cTokenizer([]), undefined);
+});
+
+test('pieces are found by their bytes, also where a file made them collide', () => {
+  // 200 texts of one place in a table of 512, more than a chain is followed for
+  const colliding: string[] = [];
+  for (let i = 0; colliding.length < 200; i++) {
+    const bytes = utf8.encode(`é${i}`);
+    if ((hashOf(bytes, 0, bytes.length) & 511) === 77) colliding.push(`é${i}`);
+  }
+  const honest = Array.from({ length: 200 }, (_, i) => `▁${i}`);
+  for (const pieces of [honest, colliding, [...honest, ...colliding].slice(0, 300)]) {
+    // every seventh is no member, and the last one comes twice
+    const texts = TextList.of([...pieces, pieces[1]!]);
+    const flags = Uint8Array.from({ length: texts.length }, (_, id) => (id % 7 === 0 ? 0 : 1));
+    const table = new PieceTable(texts, flags);
+    const find = (text: string): number => {
+      const bytes = utf8.encode(`<${text}>`);
+      return table.find(bytes, 1, bytes.length - 1);
+    };
+    for (const [id, piece] of pieces.entries()) assert.is(find(piece), id % 7 === 0 ? -1 : id, piece);
+    for (const absent of ['', '▁', 'é', `${pieces[1]}x`, '🦙']) assert.is(find(absent), -1);
+  }
+});
+
+test('encode: a long text is the same whether its words are merged apart or together', () => {
+  // one piece more keeps them together: a space after another character, or an unused piece; neither comes up
+  const alone = handMade(true);
+  for (const [id, type] of alone.types.entries())
+    if (type === PieceType.unused) alone.types[id] = PieceType.normal;
+  const with_ = (piece: string, type: number): Tokenizer =>
+    new Tokenizer({
+      ...alone,
+      pieces: [...alone.pieces, piece],
+      scores: Float32Array.of(...alone.scores, -1),
+      types: Uint8Array.of(...alone.types, type),
+    });
+  const together = [
+    with_('q▁', PieceType.normal),
+    with_('▁q▁a', PieceType.userDefined),
+    with_('q', PieceType.unused),
+  ];
+  const apart = new Tokenizer(alone);
+  const text = fc
+    .array(
+      fc.constantFrom(
+        'abc',
+        ' ',
+        '  ',
+        '▁',
+        'aabc',
+        'xy',
+        'de',
+        '[U]',
+        '[U][U]b',
+        '🦙',
+        'é',
+        '\n',
+        'ca',
+        '\ud83d',
+      ),
+      {
+        minLength: 1200,
+        maxLength: 2400,
+      },
+    )
+    .map(parts => parts.join(''));
+  fc.assert(
+    fc.property(text, raw => {
+      const ids = apart.encode(raw).join();
+      for (const other of together) assert.is(other.encode(raw).join(), ids);
+    }),
+    { numRuns: 30 },
+  );
 });
 
 const TOKENIZERS = 'data/tokenizers';

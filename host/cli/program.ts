@@ -1,27 +1,29 @@
 import { createRequire } from 'node:module';
 import { CriaError } from '../index.ts';
 import { type Command, UsageError, wantsHelp } from './args.ts';
-import { chat } from './chat.ts';
 import { commandHelp, programHelp, usageLine } from './help.ts';
 import { Interrupted, Interrupts } from './interrupts.ts';
-import { perplexity } from './perplexity.ts';
-import { quantize } from './quantize.ts';
-import { run } from './run.ts';
-import { show } from './show.ts';
 import { isClosedPipe, oneLine, write } from './terminal.ts';
-import { tokenize } from './tokenize.ts';
 
-const commands = new Map(Object.entries({ run, chat, show, tokenize, perplexity, quantize }));
+/** Each is loaded when it is needed: a file costs half a millisecond. */
+const commands = new Map<string, () => Promise<Command>>([
+  ['run', async () => (await import('./run.ts')).run],
+  ['chat', async () => (await import('./chat.ts')).chat],
+  ['show', async () => (await import('./show.ts')).show],
+  ['tokenize', async () => (await import('./tokenize.ts')).tokenize],
+  ['perplexity', async () => (await import('./perplexity.ts')).perplexity],
+  ['quantize', async () => (await import('./quantize.ts')).quantize],
+]);
 const PROGRAM_USAGE = 'Usage: cria COMMAND [arguments] [options]; cria --help lists the commands';
 
 /** Runs the subcommand that `argv` names and gives the exit code. */
 export async function program(argv: string[]): Promise<number> {
   const [name, ...rest] = argv;
   const command = name === undefined ? undefined : commands.get(name);
-  if (command) return execute(command, rest);
+  if (command) return execute(await command(), rest);
   return guarded(PROGRAM_USAGE, async () => {
     if (name === '--version') return write(`${version()}\n`);
-    if (name === 'help' || name === '--help' || name === '-h') return write(help(rest[0]));
+    if (name === 'help' || name === '--help' || name === '-h') return write(await help(rest[0]));
     if (name === undefined) throw new UsageError('a command is missing');
     throw new UsageError(`unknown command ${JSON.stringify(name)}`);
   });
@@ -34,10 +36,10 @@ export function execute(command: Command, argv: string[]): Promise<number> {
   );
 }
 
-function help(name: string | undefined): string {
+async function help(name: string | undefined): Promise<string> {
   const command = name === undefined ? undefined : commands.get(name);
-  if (command) return commandHelp(command);
-  if (name === undefined) return programHelp([...commands.values()]);
+  if (command) return commandHelp(await command());
+  if (name === undefined) return programHelp(await Promise.all([...commands.values()].map(load => load())));
   throw new UsageError(`unknown command ${JSON.stringify(name)}`);
 }
 

@@ -12,12 +12,6 @@ const COPY = 3;
 const READ = 4;
 const WRITE = 5;
 
-/** 32-bit numbers that a `Shared` must hold for a Llama. */
-export function capacityFor({ dim, hiddenDim, vocabSize }: LlamaConfig, limits: LlamaLimits): number {
-  const { batch, outputs } = limits;
-  return Math.max(batch * Math.max(dim, hiddenDim, 4), outputs * vocabSize, 2 ** 16);
-}
-
 /** A Llama whose calls the other ranks make too. */
 export class LeadingLlama extends Llama {
   readonly #exchange: Exchange;

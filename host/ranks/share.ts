@@ -1,3 +1,4 @@
+import type { LlamaLimits } from '../llama.ts';
 import type { LlamaConfig, StoredTensor } from '../model-file.ts';
 
 /** `count` things from `first` on. */
@@ -51,6 +52,12 @@ export function keeperOf(config: LlamaConfig, kvHead: number, ranks: number): nu
     const { first, count } = shareOf(config, rank, ranks).kvHeads;
     if (kvHead >= first && kvHead < first + count) return rank;
   }
+}
+
+/** 32-bit numbers that a `Shared` must hold for a Llama. */
+export function capacityFor({ dim, hiddenDim, vocabSize }: LlamaConfig, limits: LlamaLimits): number {
+  const { batch, outputs } = limits;
+  return Math.max(batch * Math.max(dim, hiddenDim, 4), outputs * vocabSize, 2 ** 16);
 }
 
 /** Rows of a stored tensor that a share takes. */

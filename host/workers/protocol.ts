@@ -17,6 +17,8 @@ export interface Task {
   rank: number;
   /** How several ranks exchange numbers. */
   shared: Shared | undefined;
+  /** The kernels. */
+  module: WebAssembly.Module;
 }
 
 export type ToWorker =

@@ -2,7 +2,6 @@
 // follow it.
 
 import { starter } from '#runtime';
-import { kernels } from '../inlined.ts';
 import { Llama } from '../llama.ts';
 import { LocalRunner } from '../local-runner.ts';
 import { Pace } from '../pace.ts';
@@ -22,7 +21,6 @@ const PIECE_MS = 200;
 const LEAST_TOKENS = 16;
 
 const port = starter();
-const module = kernels();
 let source: AskedSource | undefined;
 let server: Server | undefined;
 
@@ -35,12 +33,12 @@ port.listen(received => {
   else server?.hear(message);
 });
 
-async function start({ file, limits, rank, shared, ...task }: Task): Promise<void> {
+async function start({ file, limits, rank, shared, module, ...task }: Task): Promise<void> {
   try {
     source = new AskedSource(task.source, post);
     const share = shareOf(file.config, rank, shared?.ranks ?? 1);
     const exchange = shared && new Exchange(shared);
-    const instance = instantiate(await module);
+    const instance = instantiate(module);
     const backend = exchange ? new RankWasm(instance, exchange) : new Wasm(instance);
     const onLoaded = (bytes: number) => post({ kind: 'loaded', bytes });
     const weights = await loadWeights(backend, file, source, { share, onLoaded });

@@ -1,9 +1,11 @@
 import { startThread } from '#runtime';
 import { StateError } from '../errors.ts';
+import { kernels } from '../inlined.ts';
 import type { LlamaLimits } from '../llama.ts';
 import type { ModelFile } from '../model-file.ts';
+import type { LoadCalls, Place } from '../place.ts';
 import { type Shared, share } from '../ranks/exchange.ts';
-import { capacityFor } from '../ranks/leader.ts';
+import { capacityFor } from '../ranks/share.ts';
 import type { Draw, Runner, SequenceRequest } from '../runner.ts';
 import type { Source } from '../source.ts';
 import { fromPlain, toPlain } from './plain-error.ts';
@@ -16,10 +18,12 @@ interface Caller {
 }
 
 /** A model whose ranks compute in threads of their own; this one stays free. */
-export class RemoteRunner implements Runner {
-  readonly ranks: number;
+export class RemoteRunner implements Place, Runner {
+  readonly backend = 'wasm';
+  readonly threads: number;
   bytes = 0;
   readonly #threads: Thread[];
+  readonly #module = kernels();
   #callers = new Map<number, Caller>();
   #next = 0;
   /** Settles when the call before has ended in the thread. */
@@ -30,9 +34,10 @@ export class RemoteRunner implements Runner {
   #loading: { take(message: FromWorker, thread: Thread): void; fail(error: Error): void } | undefined;
 
   /** Starts the threads, which prepare themselves while the file's header is read. */
-  constructor(ranks: number) {
-    this.ranks = ranks;
-    this.#threads = Array.from({ length: ranks }, startThread);
+  constructor(threads: number) {
+    this.threads = threads;
+    this.#threads = Array.from({ length: threads }, startThread);
+    this.#module.catch(() => {}); // heard when it is needed
     for (const [rank, thread] of this.#threads.entries()) {
       thread.listen(
         message => this.#hear(message as FromWorker, thread),
@@ -41,19 +46,17 @@ export class RemoteRunner implements Runner {
     }
   }
 
-  /**
-   * Has every rank load its share.
-   * @throws FileError, StateError; the signal's reason
-   */
+  /** Has every rank load its share. */
   async load(
     file: Pick<ModelFile, 'config' | 'tensors'>,
     source: Source,
     limits: LlamaLimits,
-    { signal, onLoaded }: { signal?: AbortSignal | undefined; onLoaded: (bytes: number) => void },
-  ): Promise<void> {
+    { signal, onLoaded }: LoadCalls,
+  ): Promise<Runner> {
     const { config, tensors } = file;
+    const module = await this.#module;
     const shared: Shared | undefined =
-      this.ranks > 1 ? share(this.ranks, capacityFor(config, limits)) : undefined;
+      this.threads > 1 ? share(this.threads, capacityFor(config, limits)) : undefined;
     let ready = 0;
     const abort = () => this.#fail(signal!.reason as Error);
     try {
@@ -66,7 +69,7 @@ export class RemoteRunner implements Runner {
             else if (message.kind === 'failed') reject(fromPlain(message.error));
             else if (message.kind === 'ready') {
               this.bytes += message.bytes;
-              if (++ready === this.ranks) resolve();
+              if (++ready === this.threads) resolve();
             }
           },
         };
@@ -81,6 +84,7 @@ export class RemoteRunner implements Runner {
             limits,
             rank,
             shared,
+            module,
           });
         }
       });
@@ -89,6 +93,7 @@ export class RemoteRunner implements Runner {
       this.#loading = undefined;
     }
     for (const thread of this.#threads) thread.hold(false);
+    return this;
   }
 
   generate(

@@ -1,0 +1,47 @@
+import type { Backend } from './backend.ts';
+import { kernels } from './inlined.ts';
+import { Llama, type LlamaLimits } from './llama.ts';
+import { LocalRunner } from './local-runner.ts';
+import type { ModelFile } from './model-file.ts';
+import { Pace } from './pace.ts';
+import type { LoadCalls, Place } from './place.ts';
+import type { Runner } from './runner.ts';
+import type { Source } from './source.ts';
+import { instantiate, Wasm } from './wasm.ts';
+import { loadWeights } from './weights.ts';
+
+/** The calling thread has other things to do. */
+const PIECE_MS = 50;
+
+/** The calling thread as the place of a model. */
+export class Here implements Place {
+  readonly threads = 0;
+  readonly #backend: Backend;
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+  }
+
+  static async wasm(): Promise<Here> {
+    return new Here(new Wasm(instantiate(await kernels())));
+  }
+
+  get backend(): Backend['name'] {
+    return this.#backend.name;
+  }
+
+  async load(
+    file: Pick<ModelFile, 'config' | 'tensors'>,
+    source: Source,
+    limits: LlamaLimits,
+    calls: LoadCalls,
+  ): Promise<Runner> {
+    const weights = await loadWeights(this.#backend, file, source, calls);
+    const llama = new Llama(this.#backend, file.config, weights, limits);
+    return new LocalRunner(llama, new Pace(PIECE_MS, 1, limits.batch));
+  }
+
+  async close(): Promise<void> {
+    this.#backend.dispose();
+  }
+}
