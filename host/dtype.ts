@@ -91,6 +91,9 @@ export function activationBits(weights: DType): 7 | 8 | undefined {
   return weights.startsWith('q8') || weights.startsWith('iq4') ? 7 : 8;
 }
 
+/** Bytes of a block of 32 rounded activations in the build that takes more (assembly/activations.ts). */
+export const ACTIVATION_BLOCK = 72;
+
 /** Bytes that a tensor takes in WASM memory. */
 export function memoryBytes({ dtype, rows, cols }: { dtype: DType; rows: number; cols: number }): number {
   const block = GROUPED[dtype];

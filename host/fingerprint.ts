@@ -8,6 +8,7 @@ const SAMPLE = 1024;
 export class Fingerprint implements Source {
   readonly name: string;
   readonly size: number;
+  readonly ordered: boolean;
   readonly #source: Source;
   readonly #file: Pick<ModelFile, 'config' | 'tensors'>;
   /** Beginnings of the tensors, by their offset. */
@@ -16,6 +17,7 @@ export class Fingerprint implements Source {
   constructor(source: Source, file: Pick<ModelFile, 'config' | 'tensors'>) {
     this.name = source.name;
     this.size = source.size;
+    this.ordered = source.ordered ?? false;
     this.#source = source;
     this.#file = file;
     for (const { offset } of file.tensors.values()) this.#samples.set(offset, undefined);

@@ -60,6 +60,14 @@ export function capacityFor({ dim, hiddenDim, vocabSize }: LlamaConfig, limits: 
   return Math.max(batch * Math.max(dim, hiddenDim, 4), outputs * vocabSize, 2 ** 16);
 }
 
+/** Bytes at the beginning of a `Shared` that say who has arrived. */
+export const STATE_BYTES = 64;
+
+/** Bytes of a `Shared` of two areas. */
+export function sharedBytes(capacity: number): number {
+  return STATE_BYTES + 8 * capacity;
+}
+
 /** Rows of a stored tensor that a share takes. */
 export function rowsOf(share: Share, { name, rows }: StoredTensor, headDim: number): Range {
   switch (name.replace(/^blk\.\d+\./, '')) {

@@ -8,6 +8,7 @@ import { type Shared, share } from '../ranks/exchange.ts';
 import { capacityFor } from '../ranks/share.ts';
 import type { Draw, Runner, SequenceRequest } from '../runner.ts';
 import type { Source } from '../source.ts';
+import { InOrder } from './in-order.ts';
 import { fromPlain, toPlain } from './plain-error.ts';
 import type { FromWorker, Method, ToWorker } from './protocol.ts';
 import type { Thread } from './thread.ts';
@@ -57,6 +58,8 @@ export class RemoteRunner implements Place, Runner {
     const module = await this.#module;
     const shared: Shared | undefined =
       this.threads > 1 ? share(this.threads, capacityFor(config, limits)) : undefined;
+    this.bytes = shared?.buffer.byteLength ?? 0;
+    const inOrder = source.ordered ? new InOrder(this.threads) : undefined;
     let ready = 0;
     const abort = () => this.#fail(signal!.reason as Error);
     try {
@@ -64,10 +67,15 @@ export class RemoteRunner implements Place, Runner {
         this.#loading = {
           fail: reject,
           take: (message, thread) => {
-            if (message.kind === 'read') void serve(source, message, thread, signal);
-            else if (message.kind === 'loaded') onLoaded(message.bytes);
+            const rank = this.#threads.indexOf(thread);
+            if (message.kind === 'read') {
+              const answer = () => serve(source, message, thread, signal);
+              if (inOrder) inOrder.ask(rank, message.offset, answer);
+              else void answer();
+            } else if (message.kind === 'loaded') onLoaded(message.bytes);
             else if (message.kind === 'failed') reject(fromPlain(message.error));
             else if (message.kind === 'ready') {
+              inOrder?.finish(rank);
               this.bytes += message.bytes;
               if (++ready === this.threads) resolve();
             }
