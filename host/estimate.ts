@@ -1,4 +1,4 @@
-import { limitsOf, type MemoryPlan, planMemory, type Room } from './memory.ts';
+import { limitsOf, type MemoryPlan, MOST, planMemory, type Room } from './memory.ts';
 import type { ModelFile } from './model-file.ts';
 import { ranksFor } from './threads.ts';
 
@@ -31,7 +31,7 @@ export function estimateFile(
   const trained = file.config.contextLength;
   const memory = largestMemory(plan(trained).largest);
   const fits = ({ total, loading, largest }: MemoryPlan) =>
-    total + loading <= memoryLimit && largest <= memory;
+    total + loading <= memoryLimit && largest <= memory && largest < MOST;
   // the plan grows with the context
   let [fitting, tooLong] = [0, trained + 1];
   while (tooLong - fitting > 1) {

@@ -80,8 +80,8 @@ type RankPlan = Pick<MemoryPlan, 'weights' | 'cache' | 'activations' | 'kernels'
   scratch: number;
 };
 
-/** One WebAssembly memory. */
-const MOST = 2 ** 32 - 2 ** 24;
+/** One WebAssembly memory must stay below it. */
+export const MOST: number = 2 ** 32 - 2 ** 24;
 /** Where the kernels' constants end, at most: `heapBase`. */
 export const KERNEL_BYTES: number = 2 ** 14;
 /** Bytes of weights read at once: large enough for the disk, small enough to answer an abort. */

@@ -107,7 +107,10 @@ test('a limit is kept, and the longest context that is promised opens', async ()
       await model.close();
       const error = await open(bytes, { ...room, contextLength: longest + 1 }).catch(error => error);
       assert.ok(error instanceof CriaError && error.code === 'out-of-memory', String(error));
-      assert.match(error.message, /at most 12000000 bytes, the memoryLimit, got \d+: \d+ of weights \+ \d+ of keys/);
+      assert.match(
+        error.message,
+        /at most 12000000 bytes, the memoryLimit, got \d+: \d+ of weights \+ \d+ of keys/,
+      );
     }
   }
   const none = await estimate(bytes, { memoryLimit: 1_000_000 });

@@ -93,12 +93,14 @@ export class FlowSource implements Source {
   async #advance(at: number, signal: AbortSignal | undefined): Promise<void> {
     const start = this.#chunks[0]?.offset ?? this.#end;
     if (at < start) this.#rewind(at);
-    else if (at > this.#end + (this.#flow ? SKIP : 0) && this.#parts.rewindLimit === undefined) this.#goTo(at);
+    else if (at > this.#end + (this.#flow ? SKIP : 0) && this.#parts.rewindLimit === undefined)
+      this.#goTo(at);
     try {
       const flow = await unlessAborted(this.#connected(), signal);
+      this.#trim(at);
       const bytes = await unlessAborted(flow.read(), signal);
       if (bytes) {
-        this.#take(bytes, at);
+        this.#take(bytes);
         return;
       }
       throw new Broken(`an end after ${this.#end} of ${this.size} bytes`);
@@ -121,17 +123,26 @@ export class FlowSource implements Source {
       void flow.cancel();
       throw new Broken('a connection that is no longer wanted');
     }
+    if (flow.offset > this.#end) throw new Broken(`bytes from ${flow.offset} on instead of ${this.#end}`);
     if (flow.offset !== this.#end) this.#goTo(flow.offset, flow);
     this.#flow = flow;
     return flow;
   }
 
-  #take(bytes: Uint8Array, at: number): void {
+  #take(bytes: Uint8Array): void {
     this.#chunks.push({ offset: this.#end, bytes });
     this.#end += bytes.length;
+  }
+
+  /** Lets go of what lies so far behind `at` that it need not be kept. */
+  #trim(at: number): void {
     const keep = Math.min(at, this.#end) - this.#window;
-    while (this.#chunks.length > 0 && this.#chunks[0]!.offset + this.#chunks[0]!.bytes.length <= keep) {
-      this.#chunks.shift();
+    const endOf = ({ offset, bytes }: Chunk) => offset + bytes.length;
+    this.#chunks = this.#chunks.filter(chunk => endOf(chunk) > keep);
+    const first = this.#chunks[0];
+    // a part of a model is one large chunk
+    if (first && keep - first.offset > SKIP) {
+      this.#chunks[0] = { offset: keep, bytes: first.bytes.slice(keep - first.offset) };
     }
   }
 

@@ -5,9 +5,12 @@ import { type Manifest, type Part, readManifest } from './manifest.ts';
 
 export { isManifest } from './manifest.ts';
 
+/** What is kept of the part before: more than threads overlap. */
+const WINDOW = 2 ** 21;
+
 /**
- * The file that a manifest's parts make up. A part is read whole and its hash checked before a byte of it is used; at
- * most two are in memory.
+ * The file that a manifest's parts make up. A part is read whole and its hash checked before a byte of it is used; one is
+ * in memory, and the end of the one before.
  * @param open gives a part by its name; what it opens is closed after it has been read
  * @throws FileError 'bad-manifest'; when read 'wrong-hash' for a part that is not the one that was written, and what `open`
  *   throws
@@ -28,8 +31,8 @@ export function openParts(
     name,
     size,
     patience: { retries: 0, delay: 0 },
-    // the part before the one that is read goes as soon as it has been left
-    held: 2 * Math.max(...parts.map(part => part.size)),
+    window: WINDOW,
+    held: Math.max(...parts.map(part => part.size)),
     connect: async (offset, signal) => {
       let next = starts.findLastIndex(start => start <= offset);
       return {
