@@ -105,12 +105,15 @@ export class FlowSource implements Source {
       }
       throw new Broken(`an end after ${this.#end} of ${this.size} bytes`);
     } catch (error) {
+      const gave = this.#flow !== undefined && this.#end > this.#flow.offset;
       this.#hangUp();
       signal?.throwIfAborted();
       if (!(error instanceof Broken)) throw error;
       const { retries, delay } = this.#patience;
       if (this.#failures === retries) throw networkFailed(this.name, error, this.#failures + 1);
-      await pause(delay * 2 ** this.#failures++, signal);
+      const wait = gave ? 0 : delay * 2 ** this.#failures;
+      this.#failures++;
+      await pause(wait, signal);
     }
   }
 

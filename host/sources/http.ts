@@ -11,7 +11,10 @@ export interface HttpOptions {
   fetch?: (url: string, init: RequestInit) => Promise<Response>;
   /** Further attempts after a broken connection or an answer of 500 and above that brought nothing new. Default 4. */
   retries?: number;
-  /** Milliseconds before the first further attempt; the next ones wait twice as long each. Default 250. */
+  /**
+   * Milliseconds before the first further attempt, twice as many before each next one; a connection that gave something
+   * before it broke is resumed at once. Default 250.
+   */
   retryDelay?: number;
   /** Bytes kept behind the reading position. Default 8 MiB. */
   window?: number;

@@ -32,7 +32,8 @@ export function openParts(
     size,
     patience: { retries: 0, delay: 0 },
     window: WINDOW,
-    held: Math.max(...parts.map(part => part.size)),
+    // a part, and WebCrypto's copy of it
+    held: 2 * Math.max(...parts.map(part => part.size)),
     connect: async (offset, signal) => {
       let next = starts.findLastIndex(start => start <= offset);
       return {
