@@ -1,0 +1,66 @@
+// The same bits for any number of ranks, build, chunking and company: one product over all of them, with real threads.
+
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { CacheDType } from '../host/dtype.ts';
+import { type Build, compileBuild } from '../host/inlined.ts';
+import { instantiate, Wasm } from '../host/wasm.ts';
+import { BACKENDS } from './support/backends.ts';
+import { GOLDEN, GOLDEN_CACHES, GOLDEN_HEADS, GOLDEN_IDS, sequence } from './support/golden.ts';
+import { type Feed, llamaOf, runTogether } from './support/models.ts';
+import { hashOf } from './support/numbers.ts';
+import { RankThreads } from './support/rank-threads.ts';
+import { type TinyModelOptions, tinyModel } from './support/tiny-model.ts';
+
+const BUILDS = Object.keys(BACKENDS) as Build[];
+/** Alone; as many as kv heads; more, so that groups are split; as many as query heads; more, so that one has none. */
+const RANKS = [1, 2, 3, 4, 5];
+const LIMITS = { contextLength: 64, slots: 5, batch: 64, outputs: 64 };
+
+/** The golden sequence alone, in chunks of 60, 1, 7 and 32, and as the third of five. */
+const OTHERS: Feed[] = [1, 3, 5, 2].map((chunk, i) => ({ ids: sequence(i, 20 + 9 * i), slot: i, chunk }));
+const PLANS: Feed[][] = [
+  ...[60, 1, 7, 32].map((chunk, slot): Feed[] => [{ ids: GOLDEN_IDS, slot, chunk }]),
+  [...OTHERS.slice(0, 2), { ids: GOLDEN_IDS, slot: 4, chunk: 7 }, ...OTHERS.slice(2)],
+];
+
+const test = suite('ranks');
+const threads = new RankThreads(Math.max(...RANKS));
+test.after(() => threads.close());
+
+/** Hashes of the four other sequences, each alone in the calling thread. */
+async function othersOf(model: Uint8Array, cache: CacheDType): Promise<string[]> {
+  const llama = await llamaOf(new Wasm(instantiate(await compileBuild('simd'))), model, {
+    ...LIMITS,
+    cache,
+  });
+  const hashes: string[] = [];
+  for (const feed of OTHERS) hashes.push(hashOf((await runTogether(llama, [feed]))[0]!));
+  return hashes;
+}
+
+async function checkAll(options: TinyModelOptions, cache: CacheDType, golden: string): Promise<void> {
+  const model = tinyModel(options);
+  const [a, b, c, d] = await othersOf(model, cache);
+  const expected = [[golden], [golden], [golden], [golden], [a, b, golden, c, d]];
+  for (const build of BUILDS) {
+    for (const ranks of RANKS) {
+      const limits = { ...LIMITS, cache };
+      const hashes = await threads.run(ranks, { model, build, limits, plans: PLANS });
+      assert.equal(hashes, expected, `${build}, ${ranks} ranks`);
+    }
+  }
+}
+
+for (const { options, hash } of GOLDEN) {
+  test(`${options.dtype}: the golden bits, whatever the build, the ranks, the chunks and the company`, () =>
+    checkAll(options, 'f32', hash));
+}
+
+for (const { options, cache, hash } of [...GOLDEN_HEADS, ...GOLDEN_CACHES]) {
+  const { nHeads = 4, nKvHeads = 2, dtype } = options;
+  test(`${dtype}, ${nHeads} heads, ${nKvHeads} kv heads, cache in ${cache}: the golden bits`, () =>
+    checkAll(options, cache, hash));
+}
+
+test.run();
