@@ -227,16 +227,18 @@ function pair(
   finish(STATE_B, SCORES_B, outB, qb, k, v, common, lengthB, headDim, scale);
 }
 
-/** q, out (n, heads, headDim); slots, positions (n); kCache, vCache (slots, kvHeads, capacity, headDim) */
+/**
+ * q, out (n, heads, headDim); slots, positions (n); kCache, vCache (slots, kvHeads, capacity, headDim). Head h looks at
+ * kv head ⌊(before + h) / group⌋.
+ */
 export function attention(
   out: usize, q: usize, kCache: usize, vCache: usize, slots: usize, positions: usize,
-  n: i32, heads: i32, kvHeads: i32, headDim: i32, capacity: i32,
+  n: i32, heads: i32, kvHeads: i32, group: i32, before: i32, headDim: i32, capacity: i32,
 ): void {
-  assert(heads % kvHeads == 0, 'attention: heads must be a multiple of kvHeads');
+  assert((before + heads - 1) / group < kvHeads, 'attention: a head beyond the kv heads');
   const row = <usize>headDim << 2;
   const tokenBytes = <usize>heads * row;
   const scale: f32 = <f32>1 / sqrt<f32>(<f32>headDim);
-  const group = heads / kvHeads;
   for (let t = 0; t < n; t++) {
     const slot = load<u32>(slots), length = load<i32>(positions) + 1;
     assert(length <= capacity, 'attention: position beyond the cache');
@@ -244,12 +246,13 @@ export function attention(
     const nextLength = twoTokens ? load<i32>(positions, 4) + 1 : 0;
     assert(nextLength <= capacity, 'attention: position beyond the cache');
     for (let h = 0; h < heads; h++) {
-      const first = (<usize>slot * kvHeads + h / group) * <usize>capacity * row;
+      const kvHead = (before + h) / group;
+      const first = (<usize>slot * kvHeads + kvHead) * <usize>capacity * row;
       const k = kCache + first, v = vCache + first;
       const qh = q + <usize>h * row, oh = out + <usize>h * row;
       if (twoTokens) {
         pair(oh, oh + tokenBytes, qh, qh + tokenBytes, k, v, length, nextLength, headDim, scale);
-      } else if (group % 2 == 0) {
+      } else if (h + 1 < heads && (before + h + 1) / group == kvHead) {
         pair(oh, oh + row, qh, qh + row, k, v, length, length, headDim, scale);
         h++;
       } else {

@@ -64,6 +64,8 @@ export interface Kernels extends Formats {
     n: number,
     heads: number,
     kvHeads: number,
+    group: number,
+    before: number,
     headDim: number,
     capacity: number,
   ): void;
@@ -260,6 +262,8 @@ export class Wasm implements Backend {
     positions: Buf,
     n: number,
     heads: number,
+    group: number,
+    before: number,
   ): void {
     const { kvHeads, headDim, capacity } = keys;
     this.#kernels.attention(
@@ -272,6 +276,8 @@ export class Wasm implements Backend {
       n,
       heads,
       kvHeads,
+      group,
+      before,
       headDim,
       capacity,
     );

@@ -230,15 +230,20 @@ function opsSuite(name: string, make: () => Promise<Backend>): void {
 
   test('attention', async () => {
     const shapes = [
-      { heads: 1, kvHeads: 1, headDim: 2 },
-      { heads: 4, kvHeads: 2, headDim: 6 },
-      { heads: 6, kvHeads: 1, headDim: 17 },
-      { heads: 8, kvHeads: 8, headDim: 64 },
-      { heads: 2, kvHeads: 1, headDim: 128 },
+      { heads: 1, kvHeads: 1, group: 1, before: 0, headDim: 2 },
+      { heads: 4, kvHeads: 2, group: 2, before: 0, headDim: 6 },
+      { heads: 6, kvHeads: 1, group: 6, before: 0, headDim: 17 },
+      { heads: 8, kvHeads: 8, group: 1, before: 0, headDim: 64 },
+      { heads: 2, kvHeads: 1, group: 2, before: 0, headDim: 128 },
+      // parts of a model's heads, which begin and end inside a group
+      { heads: 1, kvHeads: 1, group: 4, before: 3, headDim: 8 },
+      { heads: 5, kvHeads: 3, group: 3, before: 2, headDim: 12 },
+      { heads: 7, kvHeads: 2, group: 5, before: 1, headDim: 20 },
+      { heads: 3, kvHeads: 2, group: 2, before: 1, headDim: 64 },
     ];
-    for (const { heads, kvHeads, headDim } of shapes) {
+    for (const { heads, kvHeads, group, before, headDim } of shapes) {
       for (const position of [0, 1, 2, 3, 4, 30, 31, 32, 33, 63, 64, 99]) {
-        const shape = `${heads}/${kvHeads}x${headDim} at ${position}`;
+        const shape = `${heads} heads, ${before} before, of ${headDim} at ${position}`;
         await compare(make, 'attention', shape, async (b, input) => {
           const size = 2 * kvHeads * 100 * headDim;
           const k = b.allocCache('f32', 2, kvHeads, 100, headDim);
@@ -249,7 +254,7 @@ function opsSuite(name: string, make: () => Promise<Backend>): void {
           const out = b.allocF32(3 * heads * headDim);
           const slots = input.i32(b, [1, 0, 1]);
           const positions = input.i32(b, [position, 99 - position, Math.max(0, position - 1)]);
-          b.attention(out, q, k, v, slots, positions, 3, heads, heads / kvHeads, 0);
+          b.attention(out, q, k, v, slots, positions, 3, heads, group, before);
           return b.readF32(out, 3 * heads * headDim);
         });
       }

@@ -198,10 +198,16 @@ export function append(random: Random): Call {
 export function attention(random: Random): Call {
   const { slots, positions, ...shape } = cached(random, 70);
   const { n, slotCount, kvHeads, headDim, capacity } = shape;
-  const heads = kvHeads * integer(random, 1, 3);
+  const group = integer(random, 1, 3);
+  // a rank's heads may begin and end inside a group
+  const before = integer(random, 0, kvHeads * group - 1);
+  const heads = integer(random, 1, kvHeads * group - before);
   const row = 4 * headDim;
+  const first = Math.floor(before / group);
+  const end = Math.floor((before + heads - 1) / group) + 1;
   const parts = slots.flatMap((slot, t) => {
-    return Array.from({ length: kvHeads }, (_, h): [number, number] => {
+    return Array.from({ length: end - first }, (_, i): [number, number] => {
+      const h = first + i;
       return [(slot * kvHeads + h) * capacity * row, (positions[t]! + 1) * row];
     });
   });
@@ -209,7 +215,7 @@ export function attention(random: Random): Call {
     return { ...input(name, floats(random, slotCount * kvHeads * capacity * headDim)), parts };
   };
   return {
-    shape: { ...shape, heads },
+    shape: { ...shape, heads, group, before },
     operands: [
       output('out', n * heads * row),
       input('q', floats(random, n * heads * headDim)),
@@ -218,7 +224,7 @@ export function attention(random: Random): Call {
       input('slots', int32(slots)),
       input('positions', int32(positions)),
     ],
-    args: ['out', 'q', 'kCache', 'vCache', 'slots', 'positions', n, heads, kvHeads, headDim, capacity],
+    args: ['out', 'q', 'kCache', 'vCache', 'slots', 'positions', n, heads, kvHeads, group, before, headDim, capacity],
   };
 }
 
