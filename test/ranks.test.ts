@@ -38,7 +38,8 @@ async function aloneOf(model: Uint8Array, cache: CacheDType): Promise<string[]> 
     cache,
   });
   const hashes: string[] = [];
-  for (const feed of [{ ids: GOLDEN_IDS, slot: 4, chunk: 60 }, ...OTHERS]) hashes.push(hashOf((await runTogether(llama, [feed]))[0]!));
+  for (const feed of [{ ids: GOLDEN_IDS, slot: 4, chunk: 60 }, ...OTHERS])
+    hashes.push(hashOf((await runTogether(llama, [feed]))[0]!));
   return hashes;
 }
 

@@ -1,6 +1,5 @@
 // Models whose ranks run in threads: the same results, typed errors when one dies, nothing left when they end.
 
-import { alive, failing, plan } from './support/watched-threads.ts';
 import { spawnSync } from 'node:child_process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -10,6 +9,7 @@ import { hashOf } from './support/numbers.ts';
 import { codeOf, idsOf, NEVER_END } from './support/outcomes.ts';
 import { projectRoot } from './support/shared.ts';
 import { tinyModel } from './support/tiny-model.ts';
+import { alive, failing, plan } from './support/watched-threads.ts';
 
 const MODEL = tinyModel({ contextLength: 1024, nHeads: 8 });
 const PROMPT = [1, 300, 265, 270, 281];

@@ -6,7 +6,13 @@ import { readFileSync } from 'node:fs';
 import { open } from '../../host/index.ts';
 import { NEVER_END } from './outcomes.ts';
 
-const [path, snapshot, threads, kvCache, count] = process.argv.slice(2) as [string, string, string, string, string];
+const [path, snapshot, threads, kvCache, count] = process.argv.slice(2) as [
+  string,
+  string,
+  string,
+  string,
+  string,
+];
 const model = await open(path, { threads: Number(threads), kvCache: kvCache as 'f32' });
 const held = await model.restoreCache(readFileSync(snapshot));
 const tokens = model.tokens(held, { ...NEVER_END, temperature: 0, maxTokens: Number(count) });

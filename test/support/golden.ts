@@ -73,15 +73,58 @@ interface Golden {
 
 /** Heads in groups that ranks split at any place, and heads that nobody shares. */
 export const GOLDEN_HEADS: Golden[] = [
-  { options: { dtype: 'Q8_0', nHeads: 8, nKvHeads: 2 }, cache: 'f32', hash: '1fbe0063a71966cdbe2ec06702e2f9027b15b58c9ac61fd6d9f366acb67a6ddc' },
-  { options: { dtype: 'F32', dim: 96, nHeads: 6, nKvHeads: 2 }, cache: 'f32', hash: '75acde356830a5c5100029441d829cde102d3292e3c390d1366964ebba4139a7' },
-  { options: { dtype: 'Q4_0', nHeads: 4, nKvHeads: 1 }, cache: 'f32', hash: '107a0379974ff3ba4d09416724f189f29c634f82b955a80c5678f8af444be949' },
-  { options: { dtype: 'F16', nHeads: 4, nKvHeads: 4 }, cache: 'f32', hash: '5a467dcd3ea7544c1a4e65a03cfc19b68bf7ba27b027f29504b97b27c553bbad' },
+  {
+    options: { dtype: 'Q8_0', nHeads: 8, nKvHeads: 2 },
+    cache: 'f32',
+    hash: '1fbe0063a71966cdbe2ec06702e2f9027b15b58c9ac61fd6d9f366acb67a6ddc',
+  },
+  {
+    options: { dtype: 'F32', dim: 96, nHeads: 6, nKvHeads: 2 },
+    cache: 'f32',
+    hash: '75acde356830a5c5100029441d829cde102d3292e3c390d1366964ebba4139a7',
+  },
+  {
+    options: { dtype: 'Q4_0', nHeads: 4, nKvHeads: 1 },
+    cache: 'f32',
+    hash: '107a0379974ff3ba4d09416724f189f29c634f82b955a80c5678f8af444be949',
+  },
+  {
+    options: { dtype: 'F16', nHeads: 4, nKvHeads: 4 },
+    cache: 'f32',
+    hash: '5a467dcd3ea7544c1a4e65a03cfc19b68bf7ba27b027f29504b97b27c553bbad',
+  },
 ];
 
 /** Caches of every format beside weights in floats, int8 and codes. */
-export const GOLDEN_CACHES: Golden[] = (['f16', 'q8_0'] as const).flatMap(cache => [
-  { options: { dtype: 'F32', dim: 256, nHeads: 8 }, cache, hash: '' },
-  { options: { dtype: 'Q8_0', dim: 128 }, cache, hash: '' },
-  { options: { dtype: 'Q4_K' }, cache, hash: '' },
-]);
+export const GOLDEN_CACHES: Golden[] = [
+  {
+    options: { dtype: 'F32', dim: 256, nHeads: 8 },
+    cache: 'f16',
+    hash: '1ff694cbbe075b395f7e92cb97a5ce321d54fff29c72db23324665c64bbde347',
+  },
+  {
+    options: { dtype: 'Q8_0', dim: 128 },
+    cache: 'f16',
+    hash: 'e50c01b83ef268a37be24506094751ace14a49e2287f53f2183b76569f7107b3',
+  },
+  {
+    options: { dtype: 'Q4_K' },
+    cache: 'f16',
+    hash: 'e0d0b8be9c13a27d5611b33c969951d45eb6482881957e97ce8a37591dc4a41d',
+  },
+  {
+    options: { dtype: 'F32', dim: 256, nHeads: 8 },
+    cache: 'q8_0',
+    hash: 'a5bfb5d766322562b27505d0dcae53ae47bd470cca05a29235f394b72b30ca53',
+  },
+  {
+    options: { dtype: 'Q8_0', dim: 128 },
+    cache: 'q8_0',
+    hash: '1d932350d21761363c756b95a23114624e694819e4973213d1151f1dece7d2d2',
+  },
+  {
+    options: { dtype: 'Q4_K' },
+    cache: 'q8_0',
+    hash: 'c2c6688fe9acff52a29552abc2215fb83035fc76e4f68428f10139e70395bd92',
+  },
+];

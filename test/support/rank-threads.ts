@@ -24,7 +24,9 @@ export class RankThreads {
     while (this.#threads.length < this.#most) {
       this.#threads.push(new Worker(new URL('./rank-program.js', import.meta.url)));
     }
-    const answers = this.#threads.slice(0, ranks).map((thread, rank) => ask(thread, { ...job, rank, shared }));
+    const answers = this.#threads
+      .slice(0, ranks)
+      .map((thread, rank) => ask(thread, { ...job, rank, shared }));
     try {
       return (await Promise.all(answers))[0]!;
     } catch (error) {
