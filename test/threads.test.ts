@@ -23,16 +23,22 @@ async function checkWorks(model: Model): Promise<void> {
   assert.equal(await idsOf(model, PROMPT, { maxTokens: 40 }), EXPECTED);
 }
 
-test.after.each(async () => {
-  plan.load = task => task;
-  plan.most = Number.POSITIVE_INFINITY;
-  const left = alive.size;
-  await Promise.all([...alive].map(thread => thread.terminate()));
-  assert.is(left, 0, 'no thread is left');
-});
+/** A test after which no thread is left. */
+function check(name: string, run: () => unknown): void {
+  test(name, async () => {
+    try {
+      await run();
+      assert.is(alive.size, 0, 'no thread is left');
+    } finally {
+      plan.load = task => task;
+      plan.most = Number.POSITIVE_INFINITY;
+      await Promise.all([...alive].map(thread => thread.terminate()));
+    }
+  });
+}
 
 for (const threads of [0, 1, 2, 3, 9, 'auto'] as const) {
-  test(`threads: ${threads}: the same logits, ids and perplexity`, async () => {
+  check(`threads: ${threads}: the same logits, ids and perplexity`, async () => {
     const { hash, options } = GOLDEN[0]!;
     const golden = await open(tinyModel(options), { threads });
     assert.is(golden.info.threads, threads === 'auto' ? alive.size : threads);
@@ -56,7 +62,7 @@ async function interrupted(model: Model, happen: () => unknown): Promise<string>
 
 for (const threads of [1, 2, 3]) {
   for (let rank = 0; rank < threads; rank++) {
-    test(`rank ${rank} of ${threads} dies: typed errors, nothing left, the next open works`, async () => {
+    check(`rank ${rank} of ${threads} dies: typed errors, nothing left, the next open works`, async () => {
       const model = await open(MODEL, { threads });
       const waiting = codeOf(() => model.logits([1, 2, 3]).then(() => model.logits(PROMPT)));
       const code = await interrupted(model, () => [...alive][rank]!.terminate());
@@ -73,7 +79,7 @@ for (const threads of [1, 2, 3]) {
 }
 
 for (let rank = 0; rank < 3; rank++) {
-  test(`a kernel fails in rank ${rank} of 3, in the prompt and later: the model ends, and says where`, async () => {
+  check(`a kernel fails in rank ${rank} of 3, in the prompt and later: the model ends, and says where`, async () => {
     for (const n of [1, 9]) {
       plan.load = task => (task.rank === rank ? { ...task, module: failing('swiglu', n) } : task);
       const model = await open(MODEL, { threads: 3 });
@@ -87,7 +93,7 @@ for (let rank = 0; rank < 3; rank++) {
   });
 }
 
-test('one rank cannot load its share: the error of the file, whichever rank it is', async () => {
+check('one rank cannot load its share: the error of the file, whichever rank it is', async () => {
   for (const row of [0, 100, 309]) {
     const damaged = tinyModel({
       edit: (_, tensors) => {
@@ -102,7 +108,7 @@ test('one rank cannot load its share: the error of the file, whichever rank it i
   }
 });
 
-test('a thread dies while it loads; the system has no more threads', async () => {
+check('a thread dies while it loads; the system has no more threads', async () => {
   plan.load = task => {
     setImmediate(() => [...alive].at(-1)?.terminate());
     return task;
@@ -114,7 +120,7 @@ test('a thread dies while it loads; the system has no more threads', async () =>
   while (alive.size > 0) await new Promise(setImmediate);
 });
 
-test('what onProgress throws ends open', async () => {
+check('what onProgress throws ends open', async () => {
   for (const threads of [0, 1, 3]) {
     const onProgress = () => {
       throw new Error('mine');
@@ -129,7 +135,7 @@ async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise(setImmediate);
 }
 
-test('an abort at any moment of open ends it with its reason', async () => {
+check('an abort at any moment of open ends it with its reason', async () => {
   for (const threads of [0, 1, 2]) {
     for (const count of [0, 1, 2, 5, 20, 100, 400]) {
       const controller = new AbortController();
@@ -145,7 +151,7 @@ test('an abort at any moment of open ends it with its reason', async () => {
   }
 });
 
-test('an abort from within: during the first piece, and the last', async () => {
+check('an abort from within: during the first piece, and the last', async () => {
   for (const threads of [1, 2]) {
     for (const last of [false, true]) {
       const controller = new AbortController();
@@ -160,7 +166,7 @@ test('an abort from within: during the first piece, and the last', async () => {
 });
 
 for (const threads of [0, 1, 2]) {
-  test(`threads: ${threads}: calls that are aborted, left or abandoned leave the model as it was`, async () => {
+  check(`threads: ${threads}: calls that are aborted, left or abandoned leave the model as it was`, async () => {
     const model = await open(MODEL, { threads });
     for (const count of [0, 1, 3, 10, 50]) {
       const controller = new AbortController();
@@ -175,7 +181,7 @@ for (const threads of [0, 1, 2]) {
     await model.close();
   });
 
-  test(`threads: ${threads}: a close ends what runs, rests and waits`, async () => {
+  check(`threads: ${threads}: a close ends what runs, rests and waits`, async () => {
     const calls: ((model: Model) => Promise<unknown>)[] = [
       model => idsOf(model, PROMPT),
       model => model.logits(Array(1000).fill(300)),
@@ -203,7 +209,7 @@ for (const threads of [0, 1, 2]) {
     }
   });
 
-  test(`threads: ${threads}: the caller's event loop turns while tokens are made`, async () => {
+  check(`threads: ${threads}: the caller's event loop turns while tokens are made`, async () => {
     const model = await open(MODEL, { threads });
     let turned = 0;
     let over = false;
@@ -219,7 +225,7 @@ for (const threads of [0, 1, 2]) {
     await model.close();
   });
 
-  test(`threads: ${threads}: a process ends though a generator was abandoned and the model never closed`, () => {
+  check(`threads: ${threads}: a process ends though a generator was abandoned and the model never closed`, () => {
     const program = `
       import { open } from 'cria';
       import { tinyModel } from './dist/test/support/tiny-model.js';
