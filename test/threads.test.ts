@@ -79,18 +79,21 @@ for (const threads of [1, 2, 3]) {
 }
 
 for (let rank = 0; rank < 3; rank++) {
-  check(`a kernel fails in rank ${rank} of 3, in the prompt and later: the model ends, and says where`, async () => {
-    for (const n of [1, 9]) {
-      plan.load = task => (task.rank === rank ? { ...task, module: failing('swiglu', n) } : task);
-      const model = await open(MODEL, { threads: 3 });
-      const error = await idsOf(model, PROMPT).catch(error => error);
-      assert.is(error.code, 'thread-died');
-      assert.is(error.where, `thread ${rank} of the model`);
-      assert.match(error.got, 'unreachable');
-      assert.is(await codeOf(() => idsOf(model, PROMPT)), 'thread-died');
-      await model.close();
-    }
-  });
+  check(
+    `a kernel fails in rank ${rank} of 3, in the prompt and later: the model ends, and says where`,
+    async () => {
+      for (const n of [1, 9]) {
+        plan.load = task => (task.rank === rank ? { ...task, module: failing('swiglu', n) } : task);
+        const model = await open(MODEL, { threads: 3 });
+        const error = await idsOf(model, PROMPT).catch(error => error);
+        assert.is(error.code, 'thread-died');
+        assert.is(error.where, `thread ${rank} of the model`);
+        assert.match(error.got, 'unreachable');
+        assert.is(await codeOf(() => idsOf(model, PROMPT)), 'thread-died');
+        await model.close();
+      }
+    },
+  );
 }
 
 check('one rank cannot load its share: the error of the file, whichever rank it is', async () => {
@@ -166,20 +169,23 @@ check('an abort from within: during the first piece, and the last', async () => 
 });
 
 for (const threads of [0, 1, 2]) {
-  check(`threads: ${threads}: calls that are aborted, left or abandoned leave the model as it was`, async () => {
-    const model = await open(MODEL, { threads });
-    for (const count of [0, 1, 3, 10, 50]) {
-      const controller = new AbortController();
-      const { signal } = controller;
-      const running = codeOf(() => idsOf(model, GOLDEN_IDS, { signal }));
-      await turns(count);
-      controller.abort(new Error('enough'));
-      assert.is(await running, 'Error: enough');
-      for await (const _ of model.tokens(PROMPT, NEVER_END)) break;
-      await checkWorks(model);
-    }
-    await model.close();
-  });
+  check(
+    `threads: ${threads}: calls that are aborted, left or abandoned leave the model as it was`,
+    async () => {
+      const model = await open(MODEL, { threads });
+      for (const count of [0, 1, 3, 10, 50]) {
+        const controller = new AbortController();
+        const { signal } = controller;
+        const running = codeOf(() => idsOf(model, GOLDEN_IDS, { signal }));
+        await turns(count);
+        controller.abort(new Error('enough'));
+        assert.is(await running, 'Error: enough');
+        for await (const _ of model.tokens(PROMPT, NEVER_END)) break;
+        await checkWorks(model);
+      }
+      await model.close();
+    },
+  );
 
   check(`threads: ${threads}: a close ends what runs, rests and waits`, async () => {
     const calls: ((model: Model) => Promise<unknown>)[] = [
@@ -225,21 +231,24 @@ for (const threads of [0, 1, 2]) {
     await model.close();
   });
 
-  check(`threads: ${threads}: a process ends though a generator was abandoned and the model never closed`, () => {
-    const program = `
+  check(
+    `threads: ${threads}: a process ends though a generator was abandoned and the model never closed`,
+    () => {
+      const program = `
       import { open } from 'cria';
       import { tinyModel } from './dist/test/support/tiny-model.js';
       const model = await open(tinyModel(), { threads: ${threads} });
       const tokens = model.tokens([1, 300]);
       await tokens.next();
       console.log((await tokens.next()).value.id >= 0);`;
-    const { stdout, status, signal } = spawnSync(
-      process.execPath,
-      ['--input-type=module', '--eval', program],
-      { cwd: projectRoot, encoding: 'utf8', timeout: 60_000 },
-    );
-    assert.equal([stdout, status, signal], ['true\n', 0, null]);
-  });
+      const { stdout, status, signal } = spawnSync(
+        process.execPath,
+        ['--input-type=module', '--eval', program],
+        { cwd: projectRoot, encoding: 'utf8', timeout: 60_000 },
+      );
+      assert.equal([stdout, status, signal], ['true\n', 0, null]);
+    },
+  );
 }
 
 test.run();
