@@ -5,6 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Backend } from '../host/backend.ts';
 import { readModelFile } from '../host/checkpoint.ts';
+import type { CacheDType } from '../host/dtype.ts';
 import { quantize } from '../host/quantize/index.ts';
 import { Reference } from '../host/reference.ts';
 import { openSource } from '../host/sources.ts';
@@ -14,7 +15,7 @@ import { hashOf, nmse } from './support/numbers.ts';
 import { type TinyModelOptions, tinyModel, uniform } from './support/tiny-model.ts';
 
 /**
- * Bound for a model in which some activation lies so near the middle of two roundings that f32 and f64 round it to
+ * Bound for a model in which some activation, key or value lies so near the middle of two roundings that f32 and f64 round it to
  * different sides: from there on the two compute with different numbers. The wider a model the likelier.
  */
 const FLIPS = 1e-5;
@@ -23,7 +24,7 @@ const FLIPS = 1e-5;
  * sha256 of the logits of 60 ids on a tiny model, by options: the promise that every runtime and CPU gives the same
  * bits, written down. A kernel that changes them needs a reason, and says so in the changelog.
  */
-const GOLDEN: { options: TinyModelOptions; hash: string; bound?: number }[] = [
+const GOLDEN: { options: TinyModelOptions; cache?: CacheDType; hash: string; bound?: number }[] = [
   { options: { dtype: 'F32' }, hash: 'ccc5b1c437043573687469459ba08be27bd92f8f0a31fe305c43391c305b347b' },
   {
     options: { dtype: 'F16', tied: true },
@@ -67,6 +68,18 @@ const GOLDEN: { options: TinyModelOptions; hash: string; bound?: number }[] = [
     bound: FLIPS,
   },
   { options: { dtype: 'IQ4_XS' }, hash: 'a2e270ade80752c21eac66abefa9359e4e069c1dfb9036b1f6c2d4fd17968846' },
+  {
+    options: { dtype: 'F32' },
+    cache: 'f16',
+    hash: '39d16abd56d082e3b5a576fa2b871875b16f1e98570e14b3bca706bc3cc927b8',
+    bound: FLIPS,
+  },
+  {
+    options: { dtype: 'F32', dim: 128, nHeads: 4, nKvHeads: 2 },
+    cache: 'q8_0',
+    hash: 'a10e10f4867541d7172282829c807e6ea06ae7d0c7a7f9a50d7c111465f45f01',
+    bound: FLIPS,
+  },
 ];
 
 function sequence(seed: number, length: number): number[] {
@@ -78,10 +91,12 @@ function modelSuite(name: string, make: () => Promise<Backend>): void {
   const test = suite(`models on ${name}`);
   const ids = sequence(5, 60);
 
-  for (const { options, hash, bound = 1e-10 } of GOLDEN) {
-    const label = `${options.dtype}${options.tied ? ' tied' : ''}`;
+  for (const { options, cache = 'f32', hash, bound = 1e-10 } of GOLDEN) {
+    const label = `${options.dtype}${options.tied ? ' tied' : ''}${cache === 'f32' ? '' : `, ${cache} cache`}`;
     const whole = async (backend: Backend) => {
-      const [logits] = await runTogether(await tinyLlama(backend, options), [{ ids, slot: 0, chunk: 60 }]);
+      const [logits] = await runTogether(await tinyLlama(backend, options, { cache }), [
+        { ids, slot: 0, chunk: 60 },
+      ]);
       return logits!;
     };
 
@@ -98,7 +113,9 @@ function modelSuite(name: string, make: () => Promise<Backend>): void {
     test(`${label}: the same bits in any chunks`, async () => {
       const expected = await whole(await make());
       for (const chunk of [1, 2, 7, 31, 32, 33]) {
-        const [actual] = await runTogether(await tinyLlama(await make(), options), [{ ids, slot: 0, chunk }]);
+        const [actual] = await runTogether(await tinyLlama(await make(), options, { cache }), [
+          { ids, slot: 0, chunk },
+        ]);
         assert.is(hashOf(actual!), hashOf(expected), `chunks of ${chunk}`);
       }
     });
@@ -109,9 +126,11 @@ function modelSuite(name: string, make: () => Promise<Backend>): void {
         slot: 4 - i,
         chunk,
       }));
-      const together = await runTogether(await tinyLlama(await make(), options, { slots: 5 }), feeds);
+      const together = await runTogether(await tinyLlama(await make(), options, { cache, slots: 5 }), feeds);
       for (const [i, feed] of feeds.entries()) {
-        const [alone] = await runTogether(await tinyLlama(await make(), options), [{ ...feed, slot: 0 }]);
+        const [alone] = await runTogether(await tinyLlama(await make(), options, { cache }), [
+          { ...feed, slot: 0 },
+        ]);
         assert.is(hashOf(together[i]!), hashOf(alone!), `sequence ${i}`);
       }
     });
