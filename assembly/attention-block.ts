@@ -26,7 +26,7 @@ export function begin(state: usize, out: usize, headDim: i32): void {
   memory.fill(out, 0, <usize>headDim << 2);
 }
 
-/** Takes the first `count` positions of a block into one query. Row j of k and v begins j · stride bytes behind the first. */
+/** Takes the first `count` positions of a block into one query. Rows of k and v begin `stride` bytes apart. */
 export function one(
   state: usize, out: usize, q: usize, k: usize, v: usize, stride: usize, count: i32, headDim: i32, scale: f32,
 ): void {
@@ -57,7 +57,7 @@ export function divide(state: usize, out: usize, headDim: i32): void {
   if (rest) storePart(out, f32x4.mul(loadPart(out, rest), inverse), rest);
 }
 
-/** Takes a block's scores into a query's state, and makes them exp(score − largest); returns by how much what was shrinks. */
+/** Takes a block's scores into a query's state and makes them exp(score − largest); returns what its values shrink by. */
 function advance(state: usize, scores: usize, highestInBlock: f32): f32 {
   const largest = load<f32>(state);
   const highest = max(largest, highestInBlock);

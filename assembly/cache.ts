@@ -53,25 +53,30 @@ function takeFloats(out: usize, row: usize, headDim: i32): void {
 
 function takeHalves(out: usize, row: usize, headDim: i32): void {
   const start = out;
-  let highest = i32x4.splat(0);
+  // without the sign, times 2
+  let highest = i16x8.splat(0);
   let i = 0;
-  for (; i + 4 <= headDim; i += 4) {
-    const h = v128.load_ext<u16>(row);
-    highest = i32x4.max_u(highest, i32x4.shl(h, 17));
+  for (; i + 8 <= headDim; i += 8) {
+    const h = v128.load(row);
+    highest = i16x8.max_u(highest, i16x8.shl(h, 1));
+    v128.store(out, halfToFloat4(i32x4.extend_low_i16x8_u(h)));
+    v128.store(out, halfToFloat4(i32x4.extend_high_i16x8_u(h)), 16);
+    row += 16;
+    out += 32;
+  }
+  for (; i < headDim; i += 4) {
+    let h = i32x4.replace_lane(i32x4.splat(0), 0, load<u16>(row));
+    const rest = headDim - i;
+    if (rest > 1) h = i32x4.replace_lane(h, 1, load<u16>(row, 2));
+    if (rest > 2) h = i32x4.replace_lane(h, 2, load<u16>(row, 4));
+    if (rest > 3) h = i32x4.replace_lane(h, 3, load<u16>(row, 6));
+    highest = i16x8.max_u(highest, i16x8.shl(h, 1));
     v128.store(out, halfToFloat4(h));
     row += 8;
     out += 16;
   }
-  const rest = headDim - i;
-  if (rest) {
-    let h = i32x4.replace_lane(i32x4.splat(0), 0, load<u16>(row));
-    if (rest > 1) h = i32x4.replace_lane(h, 1, load<u16>(row, 2));
-    if (rest > 2) h = i32x4.replace_lane(h, 2, load<u16>(row, 4));
-    highest = i32x4.max_u(highest, i32x4.shl(h, 17));
-    v128.store(out, halfToFloat4(h));
-  }
   // a NaN anywhere makes the row NaN: what looks at it has no result either way
-  if (v128.any_true(i32x4.ge_u(highest, i32x4.splat(NOT_FINITE << 17)))) fillNaN(start, headDim);
+  if (v128.any_true(i16x8.ge_u(highest, i16x8.splat(<i16>(NOT_FINITE << 1))))) fillNaN(start, headDim);
 }
 
 function takeQ8(out: usize, row: usize, headDim: i32): void {

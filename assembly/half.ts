@@ -1,4 +1,5 @@
-// Half floats and bfloat16 as f32. Weights are finite (checked when loaded), so infinities need no care.
+// Half floats and f32. Weights are finite (checked when loaded), so infinities need no care; a cache may hold NaN, which
+// assembly/cache.ts looks for.
 
 // The bits that a half float has in an f32 when its exponent is taken as it is, and 2^112 as an f32, which moves an
 // exponent of bias 15 to bias 127, subnormals included. In memory, since engines build a vector constant anew in four
@@ -25,7 +26,10 @@ export function halfToFloat(h: u32): f32 {
 export const NOT_FINITE: u32 = 0x7c00;
 const NAN: i32 = 0x7e00;
 
-/** The half floats nearest to four numbers, ties to even, in the low 16 bits of the lanes. Never infinite: host/reference-formats.ts. */
+/**
+ * The half floats nearest to four numbers, ties to even, in the low 16 bits of the lanes. A number beyond the largest half
+ * becomes the largest half, one that is not finite NaN.
+ */
 // @ts-ignore: decorator
 @inline
 export function floatToHalf4(x: v128): v128 {

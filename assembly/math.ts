@@ -2,9 +2,10 @@
 // Range reduction x = n·ln2 + r with |r| ≤ ln2/2, a polynomial in r, and n added to the exponent.
 // Coefficients: S. Moshier's Cephes library, expf. Relative error over [-87, 88], measured: below 1.5e-7.
 
-// In memory, as engines build a vector constant anew, in four instructions, wherever it is used. In order: log2 e; 1.5 · 2^23, which
-// added to a small number rounds it to an integer, ties to even, that the sum has in its lowest bits; ln2 in two parts,
-// so that n·ln2 is exact in the first for |n| < 2^9; the coefficients of p, the highest first; 1; the least and the largest x.
+// In memory, as engines build a vector constant anew, in four instructions, wherever it is used. In order: log2 e;
+// 1.5 · 2^23, which added to a small number rounds it to an integer, ties to even, that the sum has in its lowest bits;
+// ln2 in two parts, so that n times the first is exact for |n| < 2^9; the coefficients of p, the highest first; 1; the
+// least and the largest x.
 const EXP = memory.data<f32>([
   1.44269504, 12582912, 0.693359375, -2.12194440e-4,
   1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1,

@@ -35,8 +35,8 @@ const TINY = 1e-30;
 const f = Math.fround;
 
 /**
- * Numbers as a kv cache stores them, whole blocks (assembly/cache.ts): f16 to the nearest, ties to even; q8_0 as ggml does, each step
- * rounded to f32. A number beyond the largest half becomes the largest half, one that is not finite NaN.
+ * Numbers as a kv cache stores them, whole blocks (assembly/cache.ts): f16 to the nearest, ties to even; q8_0 as ggml
+ * does, each step rounded to f32. A number beyond the largest half becomes the largest half, one that is not finite NaN.
  */
 export function cacheRows(x: Float64Array, dtype: CacheDType): Uint8Array {
   const { values, bytes } = BLOCK[dtype];

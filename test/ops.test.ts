@@ -267,7 +267,7 @@ function opsSuite(name: string, make: () => Promise<Backend>): void {
       { heads: 1, kvHeads: 1, group: 1, before: 0, headDim: 2 },
       { heads: 4, kvHeads: 2, group: 2, before: 0, headDim: 6 },
       { heads: 6, kvHeads: 1, group: 6, before: 0, headDim: 17 },
-      { heads: 8, kvHeads: 8, group: 1, before: 0, headDim: 64 },
+      { heads: 3, kvHeads: 3, group: 1, before: 0, headDim: 64 },
       { heads: 2, kvHeads: 1, group: 2, before: 0, headDim: 128 },
       // parts of a model's heads, which begin and end inside a group
       { heads: 1, kvHeads: 1, group: 4, before: 3, headDim: 8 },

@@ -57,14 +57,10 @@ async function checkAll(options: TinyModelOptions, cache: CacheDType, golden: st
   }
 }
 
-for (const { options, hash } of GOLDEN) {
-  test(`${options.dtype}: the golden bits, whatever the build, the ranks, the chunks and the company`, () =>
-    checkAll(options, 'f32', hash));
-}
-
-for (const { options, cache, hash } of [...GOLDEN_HEADS, ...GOLDEN_CACHES]) {
+for (const { options, cache = 'f32', hash } of [...GOLDEN, ...GOLDEN_HEADS, ...GOLDEN_CACHES]) {
   const { nHeads = 4, nKvHeads = 2, dtype } = options;
-  test(`${dtype}, ${nHeads} heads, ${nKvHeads} kv heads, cache in ${cache}: the golden bits`, () =>
+  const label = `${dtype}, ${nHeads} heads, ${nKvHeads} kv heads, cache in ${cache}`;
+  test(`${label}: the golden bits, whatever the build, the ranks, the chunks and the company`, () =>
     checkAll(options, cache, hash));
 }
 

@@ -2,7 +2,7 @@ import type { CacheDType } from '../../host/dtype.ts';
 import { type TinyModelOptions, uniform } from './tiny-model.ts';
 
 /**
- * Bound for a model in which some activation lies so near the middle of two roundings that f32 and f64 round it to
+ * Bound for a model in which some activation, key or value lies so near the middle of two roundings that f32 and f64 round it to
  * different sides: from there on the two compute with different numbers. The wider a model the likelier.
  */
 export const FLIPS = 1e-5;
@@ -15,11 +15,20 @@ export function sequence(seed: number, length: number): number[] {
 
 export const GOLDEN_IDS: number[] = sequence(5, 60);
 
+export interface Golden {
+  options: TinyModelOptions;
+  /** Format of the kv cache; 'f32' by default. */
+  cache?: CacheDType;
+  hash: string;
+  /** NMSE against the reference, if it is not 1e-10. */
+  bound?: number;
+}
+
 /**
  * sha256 of the logits of `GOLDEN_IDS` on a tiny model, by options: the promise that every runtime and CPU gives the same
  * bits, written down. A kernel that changes them needs a reason, and says so in the changelog.
  */
-export const GOLDEN: { options: TinyModelOptions; hash: string; bound?: number }[] = [
+export const GOLDEN: Golden[] = [
   { options: { dtype: 'F32' }, hash: 'ccc5b1c437043573687469459ba08be27bd92f8f0a31fe305c43391c305b347b' },
   {
     options: { dtype: 'F16', tied: true },
@@ -63,13 +72,19 @@ export const GOLDEN: { options: TinyModelOptions; hash: string; bound?: number }
     bound: FLIPS,
   },
   { options: { dtype: 'IQ4_XS' }, hash: 'a2e270ade80752c21eac66abefa9359e4e069c1dfb9036b1f6c2d4fd17968846' },
+  {
+    options: { dtype: 'F32' },
+    cache: 'f16',
+    hash: '39d16abd56d082e3b5a576fa2b871875b16f1e98570e14b3bca706bc3cc927b8',
+    bound: FLIPS,
+  },
+  {
+    options: { dtype: 'F32', dim: 128, nHeads: 4, nKvHeads: 2 },
+    cache: 'q8_0',
+    hash: 'a10e10f4867541d7172282829c807e6ea06ae7d0c7a7f9a50d7c111465f45f01',
+    bound: FLIPS,
+  },
 ];
-
-interface Golden {
-  options: TinyModelOptions;
-  cache: CacheDType;
-  hash: string;
-}
 
 /** Heads in groups that ranks split at any place, and heads that nobody shares. */
 export const GOLDEN_HEADS: Golden[] = [
