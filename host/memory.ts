@@ -187,7 +187,10 @@ function partOf(
 ): RankPlan {
   let weights = 0;
   // the drawing of a token wants room for a vocabulary
-  let scratch = share.rank === 0 ? 4 * config.vocabSize : 0;
+  let scratch = Math.max(
+    share.rank === 0 ? 4 * config.vocabSize : 0,
+    attentionBytes(limits.batch * share.heads.count, config.headDim),
+  );
   for (const tensor of tensors.values()) {
     const { dtype, cols } = tensor;
     const { count: rows } = rowsOf(share, tensor, config.headDim);
