@@ -2,6 +2,7 @@ import { ALIGN, type Backend, ROWS_TOGETHER } from './backend.ts';
 import {
   ACTIVATION_BLOCK,
   activationBits,
+  attentionBytes,
   type CacheDType,
   type DType,
   GROUPED,
