@@ -53,6 +53,8 @@ type Formats = { [D in DType as `matmul_${D}`]: Matmul } & { [D in DType as `emb
 export interface Kernels extends Formats {
   memory: WebAssembly.Memory;
   heapBase(): number;
+  /** For tests: by which of two ways the relaxed build multiplies from now on (assembly/fours.ts). */
+  useFours(yes: boolean): void;
   finite_f32(p: number, count: number): number;
   finite_f16(p: number, count: number): number;
   finite_bf16(p: number, count: number): number;

@@ -23,7 +23,7 @@ export interface Share {
 }
 
 /** Rows that the kernels compute together at best. */
-const TOGETHER = 8;
+const TOGETHER = 16;
 
 export function shareOf(config: LlamaConfig, rank = 0, ranks = 1): Share {
   const rows = (count: number): Range => {

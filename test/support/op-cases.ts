@@ -22,7 +22,7 @@ import type { Call, OpCase } from './operands.ts';
 import { activations, relayout } from './quantized-cases.ts';
 import { addBias, crossEntropy, penalize, sample, topLogprobs } from './sampling-cases.ts';
 
-/** For each export of assembly/index.ts, heapBase apart, a maker of random calls. */
+/** For each export of assembly/index.ts, heapBase and useFours apart, a maker of random calls. */
 const CASES: Record<string, (random: Random, build: Build) => Call> = {
   activations7: activations,
   activations8: activations,
