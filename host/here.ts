@@ -12,8 +12,8 @@ import type { Source } from './source.ts';
 import { instantiate, Wasm } from './wasm.ts';
 import { loadWeights } from './weights.ts';
 
-/** The calling thread has other things to do. */
-const PIECE_MS = 50;
+/** The calling thread has other things to do, and may be kept from them for a tenth of a second. */
+const PIECE_MS = 80;
 
 /** The calling thread as the place of a model. */
 export class Here implements Place {
