@@ -100,7 +100,15 @@ export function modelLines(model: string, rows: Row[], limits: Limits): string[]
     const bytes = median * weightBytes(system, shape, type);
     const load = (report.loadMs / 1000).toFixed(2);
     const decode = `${number(median)} ${share(bytes / 1e9, limit.read)}`;
-    cells.push([system.label, `${row.threads}`, load, ...prompts, decode, memoryCell(system, row), row.status]);
+    cells.push([
+      system.label,
+      `${row.threads}`,
+      load,
+      ...prompts,
+      decode,
+      memoryCell(system, row),
+      row.status,
+    ]);
   }
   const megabytes = (bytesPerToken(shape, type) / 1e6).toFixed(1);
   const most = (limits.one.read * 1e9) / bytesPerToken(shape, type);

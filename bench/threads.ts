@@ -25,7 +25,11 @@ const node24 = rivalFile('node24', 'bin', 'node') ?? process.execPath;
 /** Rows of the table; a baseline is what the others of its group are divided by. */
 const ROWS: { label: string; scenario: Scenario; over?: string }[] = [
   { label: 'decode, 1 thread', scenario: { kind: 'decode', threads: 1 } },
-  { label: "decode, threads: 'auto'", scenario: { kind: 'decode', threads: 'auto' }, over: 'decode, 1 thread' },
+  {
+    label: "decode, threads: 'auto'",
+    scenario: { kind: 'decode', threads: 'auto' },
+    over: 'decode, 1 thread',
+  },
   { label: 'decode, calling thread', scenario: { kind: 'decode', threads: 0 }, over: 'decode, 1 thread' },
   { label: 'decode, 2 threads', scenario: { kind: 'decode', threads: 2 }, over: 'decode, 1 thread' },
   {
@@ -53,7 +57,8 @@ async function trial(path: string, scenario: Scenario): Promise<number> {
   });
   const code = await new Promise((resolve, reject) => child.on('error', reject).on('close', resolve));
   const figure = Number(output);
-  if (code !== 0 || !(figure > 0)) throw new Error(`${JSON.stringify(scenario)}: exit code ${code}, "${output}"`);
+  if (code !== 0 || !(figure > 0))
+    throw new Error(`${JSON.stringify(scenario)}: exit code ${code}, "${output}"`);
   return figure;
 }
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { rivalFile } from '../paths.ts';
-import { CONTEXT } from '../synthetic.ts';
 import { runContender, timeTokens } from '../protocol.ts';
+import { CONTEXT } from '../synthetic.ts';
 
 /** The part of node-llama-cpp 3 that is used here. */
 interface Library {
