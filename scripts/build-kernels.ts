@@ -1,7 +1,7 @@
-// Compiles assembly/ for every target of asconfig.json through AssemblyScript's API, and inlines the release
-// builds into dist/host/kernels.js so that no runtime has to find a file.
+// Compiles assembly/ for every target of asconfig.json through AssemblyScript's API, and inlines the release builds of the
+// kernels into dist/host/kernels.js so that no runtime has to find a file.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import asc from 'assemblyscript/asc';
 
 async function compile(...args: string[]): Promise<void> {
@@ -13,9 +13,11 @@ async function compile(...args: string[]): Promise<void> {
 }
 
 mkdirSync('dist/wasm', { recursive: true });
-await compile('--target', 'simd');
-await compile('--target', 'relaxed');
+await compile('assembly/index.ts', '--target', 'simd');
+await compile('assembly/index.ts', '--target', 'relaxed');
 await compile('assembly/debug.ts', '--target', 'debug');
+await compile('assembly/wasi/main.ts', '--target', 'wasi');
+await compile('assembly/wasi/main.ts', '--target', 'wasi-trace');
 
 let inlined = '';
 for (const name of ['simd', 'relaxed']) {
@@ -24,3 +26,4 @@ for (const name of ['simd', 'relaxed']) {
   process.stdout.write(`kernels: ${name} ${bytes.length} bytes\n`);
 }
 writeFileSync('dist/host/kernels.js', inlined);
+process.stdout.write(`command: wasi ${statSync('dist/wasm/cria.wasm').size} bytes\n`);
