@@ -65,7 +65,8 @@ test(`${COUNT} mutants of GGUF files: the host's code, or none`, () => {
     const started = performance.now();
     const actual = refusal({ bytes: mutant.header, size: mutant.fileSize });
     slowest = Math.max(slowest, performance.now() - started);
-    if (expected !== undefined || !LATER.includes(actual ?? 'none')) assert.is(actual, expected, `mutant ${i}`);
+    if (expected !== undefined || !LATER.includes(actual ?? 'none'))
+      assert.is(actual, expected, `mutant ${i}`);
     codes.set(actual ?? 'none', (codes.get(actual ?? 'none') ?? 0) + 1);
   }
   const told = [...codes].sort((a, b) => b[1] - a[1]).map(([code, n]) => `${code} ${n}`);

@@ -171,7 +171,8 @@ function setValue(name: usize, length: u32, value: usize): bool {
   else if (isText(name, length, 'presence-penalty')) presencePenalty = <f32>number(name, length, value, -1000, 1000);
   else if (isText(name, length, 'repeat-last-n')) repeatLastN = <i32>integer(name, length, value, -1, MOST_I32);
   else if (isText(name, length, 'seed')) {
-    seed = <u64>integer(name, length, value, 0, MOST_SAFE);
+    // the largest stands for 0, as in host/generate.ts
+    seed = <u64>integer(name, length, value, 0, MOST_SAFE) % <u64>MOST_SAFE;
     seeded = true;
   } else return false;
   return true;
