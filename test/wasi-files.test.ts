@@ -11,7 +11,7 @@ import { type Mutant, Mutator } from './support/mutate.ts';
 import { codeOf, type File, runCommand } from './support/wasi.ts';
 
 /** CRIA_MUTANTS asks for more. */
-const COUNT = Number(process.env['CRIA_MUTANTS'] ?? 5_000);
+const COUNT = Number(process.env['CRIA_MUTANTS'] ?? 3_000);
 
 /** The code with which the command refuses a file; undefined for one that it runs. */
 function refusal(file: Uint8Array | File): string | undefined {

@@ -4,7 +4,9 @@ import { createHash } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Backend, Cache, Tensor } from '../host/backend.ts';
+import { manyLines } from '../host/cli/terminal.ts';
 import { ggmlTypeNamed } from '../host/ggml-types.ts';
+import type { GgufValue } from '../host/gguf-write.ts';
 import { type GenerateOptions, open } from '../host/index.ts';
 import { compileBuild } from '../host/inlined.ts';
 import { Random } from '../host/random.ts';
@@ -185,6 +187,42 @@ test('options come from arguments, after them from the environment; the prompt a
   assert.is(text({ env: { ...env, CRIA_MAX_TOKENS: '0' } }), '');
 });
 
+test('a terminal is not steered by what a model says', () => {
+  const args = ['a', '--temperature', '3', '--top-k', '0', '--top-p', '1', '--seed', '4'];
+  const text = run(TINY, args).stdout.toString();
+  assert.match(text, /\p{Cc}/u);
+  assert.is(run(TINY, args, { terminal: true }).stdout.toString(), manyLines(text));
+  // every character that the tiny vocabulary can be made to say: its pieces are those of bytes
+  const pieces = [
+    '\r',
+    '\t\n',
+    '\u009b',
+    '\u061c',
+    '\u2028',
+    '\u202e',
+    '\u2066',
+    '\u2065',
+    'é',
+    '🦙',
+    '\u200d',
+    '\u007f',
+  ];
+  const edit = (keys: Map<string, GgufValue>) => {
+    const { value: tokens } = keys.get('tokenizer.ggml.tokens') as { value: readonly string[] };
+    const value = tokens.map((piece, id) => (id < 259 ? piece : `${pieces[id % pieces.length]}${piece}`));
+    keys.set('tokenizer.ggml.tokens', { type: 'array', of: 'string', value });
+  };
+  const odd = tinyModel({ edit });
+  let all = '';
+  for (let seed = 0; seed < 20; seed++) {
+    const more = [...args, '--seed', String(seed)];
+    const said = run(odd, more).stdout.toString();
+    assert.is(run(odd, more, { terminal: true }).stdout.toString(), manyLines(said));
+    all += said;
+  }
+  for (const piece of pieces) assert.ok(all.includes(piece), JSON.stringify(piece));
+});
+
 test('without a seed each run draws its own', () => {
   const texts = new Set(
     Array.from({ length: 5 }, () => run(TINY, ['a', '--temperature', '5']).stdout.toString()),
@@ -248,6 +286,18 @@ test('a model that no memory holds is refused before it is read', () => {
   const refused = run(wide, ['x']);
   assert.is(codeOf(refused), 'out-of-memory');
   assert.match(refused.stderr, /a need of 4[0-9]{9} bytes/);
+});
+
+test('addresses above 2 GiB are addresses like any other', () => {
+  // keys and values of 2^20 positions in 14 layers: 3.5 GiB, of which little is touched
+  const file = tinyModel({
+    nLayers: 14,
+    edit: keys => keys.set('llama.context_length', { type: 'u32', value: 2 ** 20 }),
+  });
+  const args = ['the sand', '--seed', '9', '--max-tokens', '30'];
+  const far = run(file, args);
+  assert.is(`${far.code} ${far.stderr}`, '0 ');
+  assert.is(far.stdout.toString(), run(file, [...args, '--context', '64']).stdout.toString());
 });
 
 test('wrong usage is told in two lines, and exit code 2', () => {

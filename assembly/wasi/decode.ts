@@ -2,7 +2,8 @@
 
 import { decodeByte, decodeEnd } from './utf8';
 import { STDOUT } from './preview1';
-import { writeAll } from './output';
+import { isTerminal, writeAll } from './output';
+import { writeHarmless } from './terminal';
 import { Text } from './text';
 import { BYTE, CONTROL, UNKNOWN, addSpacePrefix, byteOf, pieces, typeOf } from './vocabulary';
 
@@ -14,9 +15,11 @@ const OUT = memory.data(OUT_BYTES, 8);
 
 /** Whether the leading space of the next text piece, if it comes first, is dropped. */
 let strip = false;
+let terminal = false;
 
 /** Begins the text that follows a prompt: what comes first continues it if the prompt says anything. */
 export function beginText(prompt: usize, count: i32): void {
+  terminal = isTerminal(STDOUT);
   strip = addSpacePrefix;
   for (let i = 0; i < count; i++) if (says(load<u32>(prompt + (<usize>i << 2)))) strip = false;
 }
@@ -61,12 +64,13 @@ function sayPiece(piece: usize, length: u32, first: bool): void {
   for (let i: u32 = 0; i < length; ) {
     const space = isSpace(piece + i, length - i);
     const byte: u32 = space ? 0x20 : load<u8>(piece + i);
-    if (!(first && i == 0 && byte == 0x20)) out.byte(byte);
-    i += space ? 3 : 1;
-    if (out.length == out.capacity) {
+    // whole characters leave together
+    if (out.capacity - out.length < 4 && (byte & 0xc0) != 0x80) {
       write(out.start, out.length);
       out.length = 0;
     }
+    if (!(first && i == 0 && byte == 0x20)) out.byte(byte);
+    i += space ? 3 : 1;
   }
   write(out.start, out.length);
 }
@@ -77,5 +81,7 @@ export function endText(): void {
 }
 
 function write(start: usize, length: u32): void {
-  if (length > 0) writeAll(STDOUT, start, length);
+  if (length == 0) return;
+  if (terminal) writeHarmless(start, length);
+  else writeAll(STDOUT, start, length);
 }

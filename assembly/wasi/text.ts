@@ -58,7 +58,7 @@ export class Text {
   }
 }
 
-function hexDigit(value: u32): u32 {
+export function hexDigit(value: u32): u32 {
   return value < 10 ? 0x30 + value : 0x57 + value;
 }
 

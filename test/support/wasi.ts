@@ -18,6 +18,8 @@ export interface Run {
   /** The folder's name; `.` by default. */
   folder?: string;
   stdin?: string | Uint8Array;
+  /** Whether standard output is a terminal. */
+  terminal?: boolean;
   /** Most bytes of one read, write: short ones are the host's right. */
   piece?: number;
 }
@@ -152,7 +154,7 @@ export function runCommand(run: Run, build?: Build): Ended {
       return done(place, part.length);
     },
     fd_fdstat_get(_: number, place: number) {
-      view().setUint8(place >>> 0, 4);
+      view().setUint8(place >>> 0, run.terminal ? 2 : 4);
       return 0;
     },
     clock_time_get(_clock: number, _precision: bigint, place: number) {
