@@ -1,7 +1,7 @@
-// Compiles assembly/ for every target of asconfig.json through AssemblyScript's API, and inlines the release builds of the
-// kernels into dist/host/kernels.js so that no runtime has to find a file.
+// Compiles assembly/ for every target of asconfig.json through AssemblyScript's API, and inlines the release
+// builds into dist/host/kernels.js so that no runtime has to find a file.
 
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import asc from 'assemblyscript/asc';
 
 async function compile(...args: string[]): Promise<void> {
@@ -26,4 +26,3 @@ for (const name of ['simd', 'relaxed']) {
   process.stdout.write(`kernels: ${name} ${bytes.length} bytes\n`);
 }
 writeFileSync('dist/host/kernels.js', inlined);
-process.stdout.write(`command: wasi ${statSync('dist/wasm/cria.wasm').size} bytes\n`);
