@@ -2,7 +2,8 @@
 
 import { decodeByte, decodeEnd } from './utf8';
 import { STDOUT } from './preview1';
-import { isTerminal, writeAll } from './output';
+import { escape } from './options';
+import { writeAll } from './output';
 import { writeHarmless } from './terminal';
 import { Text } from './text';
 import { BYTE, CONTROL, UNKNOWN, addSpacePrefix, byteOf, pieces, typeOf } from './vocabulary';
@@ -15,11 +16,9 @@ const OUT = memory.data(OUT_BYTES, 8);
 
 /** Whether the leading space of the next text piece, if it comes first, is dropped. */
 let strip = false;
-let terminal = false;
 
 /** Begins the text that follows a prompt: what comes first continues it if the prompt says anything. */
 export function beginText(prompt: usize, count: i32): void {
-  terminal = isTerminal(STDOUT);
   strip = addSpacePrefix;
   for (let i = 0; i < count; i++) if (says(load<u32>(prompt + (<usize>i << 2)))) strip = false;
 }
@@ -82,6 +81,6 @@ export function endText(): void {
 
 function write(start: usize, length: u32): void {
   if (length == 0) return;
-  if (terminal) writeHarmless(start, length);
+  if (escape) writeHarmless(start, length);
   else writeAll(STDOUT, start, length);
 }

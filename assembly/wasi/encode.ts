@@ -2,13 +2,15 @@
 // row of symbols, at first one a character; while two neighbours spell a piece, the pair with the best score becomes one
 // symbol, the leftmost of equals first. O(n log n).
 
+import { at as about, fail } from './errors';
 import { alloc, commit, take } from './memory';
+import { dequeue, enqueue, first, firstPiece, openQueue } from './merge-queue';
 import { Names } from './names';
 import { sort } from './sort';
 import { decodeByte, decodeEnd } from './utf8';
 import {
-  CONTROL, NORMAL, UNUSED, USER_DEFINED,
-  addBos, addEos, addSpacePrefix, bos, eos, pieceCount, pieceOfByte, pieces, scoreOf, typeOf, unknown,
+  NORMAL, UNUSED, USER_DEFINED,
+  addBos, addSpacePrefix, bos, pieceCount, pieceOfByte, pieces, scoreOf, typeOf, unknown,
 } from './vocabulary';
 
 /** The ids of the last text. */
@@ -19,7 +21,7 @@ export let idCount: i32 = 0;
 let ranks: usize = 0;
 let longest: u32 = 0;
 let anyUnused = false;
-/** Pieces that match before anything else and never merge; their numbers by name, and by length in bytes whether one has it. */
+/** Pieces that match before anything else and never merge, with their ids; and by length in bytes, whether one has it. */
 let userDefined: Names = changetype<Names>(0);
 let userIds: usize = 0;
 let userCount: u32 = 0;
@@ -35,10 +37,8 @@ let previous: usize = 0;
 let following: usize = 0;
 let frozen: usize = 0; // user-defined
 
-/** A binary heap of proposed merges: rank, then place, as one number; and the piece. */
-let queue: usize = 0; // (2n) u64
-let proposed: usize = 0; // (2n) u32
-let waiting: i32 = 0;
+/** Memory for the queue, and then for what `emit` has not done yet. */
+let room: usize = 0; // (2n) × 12 bytes
 
 /** The two parts of each unused piece that was a candidate, the latest kept: (pieceCount) × { left, its length, right }. */
 let parts: usize = 0;
@@ -55,20 +55,23 @@ function set(array: usize, i: i32, value: i32): void {
   store<i32>(array + (<usize>i << 2), value);
 }
 
-/**
- * The ids of a text, with the special tokens that the vocabulary adds: BOS, and EOS where `mayEnd`. Malformed UTF-8
- * counts as U+FFFD.
- */
-export function encode(bytes: usize, length: u32, mayEnd: bool): void {
+/** A longer text has no place in memory, nor in any context. */
+const MOST_BYTES: u32 = 1 << 29;
+
+/** The ids of a text, with BOS before them if the vocabulary adds it. Malformed UTF-8 counts as U+FFFD. */
+export function encode(bytes: usize, length: u32): void {
+  if (length > MOST_BYTES) {
+    about('prompt');
+    fail('prompt-too-long', 'a prompt that fits in the context', '# bytes', 'Shorten the prompt.', length);
+  }
   prepare();
   // U+FFFD and U+2581 take three bytes, and a space goes before the text
   text = take(<u64>length * 3 + 3 + 8);
   n = <i32>(escape(bytes, length) - text);
-  ids = take(<u64>(n + 2) * 4);
+  ids = take(<u64>(n + 1) * 4);
   idCount = 0;
   if (addBos) push(bos);
   if (length > 0) segment();
-  if (mayEnd && addEos) push(eos);
 }
 
 function push(id: i32): void {
@@ -178,13 +181,12 @@ function segment(): void {
   previous = alloc(bytes);
   following = alloc(bytes);
   frozen = alloc(n);
-  queue = alloc(bytes * 4);
-  proposed = alloc(bytes * 2);
+  room = alloc(bytes * 6); // a merge takes one entry and adds at most two
   commit();
-  waiting = 0;
+  openQueue(room, 2 * n);
   split();
   for (let place = 0; place < n; place = at(following, place)) propose(place, at(following, place));
-  while (waiting > 0) merge();
+  while (dequeue()) merge(first, firstPiece);
   let afterUnknown = false;
   for (let place = 0; place < n; place = at(following, place)) {
     afterUnknown = emit(at(symbols, place), place, at(lengths, place), afterUnknown);
@@ -216,7 +218,7 @@ function propose(left: i32, right: i32): void {
   if (<u32>together > longest) return;
   const id = pieces.find(text + left, together);
   if (id < 0) return;
-  enqueue((<u64>at(ranks, id) << 32) | left, id);
+  enqueue(at(ranks, id), left, id);
   if (typeOf(id) == UNUSED) {
     const part = parts + <usize>id * 12;
     store<i32>(part, at(symbols, left));
@@ -225,10 +227,8 @@ function propose(left: i32, right: i32): void {
   }
 }
 
-/** Takes the best proposal, and does it if both symbols are still as they were. */
-function merge(): void {
-  const left = <i32>load<u64>(queue), id = at(proposed, 0);
-  dequeue();
+/** Does a proposed merge if both symbols are still as they were. */
+function merge(left: i32, id: i32): void {
   const right = at(following, left);
   // symbols only grow, so the sum is that of the proposal if and only if both are as they were then
   const whole = pieces.length(id);
@@ -243,53 +243,19 @@ function merge(): void {
   propose(left, after);
 }
 
-// @ts-ignore: decorator
-@inline
-function key(i: i32): u64 {
-  return load<u64>(queue + (<usize>i << 3));
-}
-
-function enqueue(wanted: u64, id: i32): void {
-  let hole = waiting++;
-  while (hole > 0) {
-    const parent = (hole - 1) >> 1;
-    if (key(parent) <= wanted) break;
-    store<u64>(queue + (<usize>hole << 3), key(parent));
-    set(proposed, hole, at(proposed, parent));
-    hole = parent;
-  }
-  store<u64>(queue + (<usize>hole << 3), wanted);
-  set(proposed, hole, id);
-}
-
-function dequeue(): void {
-  const size = --waiting;
-  const last = key(size);
-  let hole = 0;
-  for (let child = 1; child < size; child = 2 * hole + 1) {
-    if (child + 1 < size && key(child + 1) < key(child)) child++;
-    if (last <= key(child)) break;
-    store<u64>(queue + (<usize>hole << 3), key(child));
-    set(proposed, hole, at(proposed, child));
-    hole = child;
-  }
-  store<u64>(queue + (<usize>hole << 3), last);
-  set(proposed, hole, at(proposed, size));
-}
-
 /**
  * Pushes the ids of a symbol; tells whether the last is the unknown piece. Unused pieces may lead to longer ones but not
  * stay: they fall back into what they were merged from.
  */
 function emit(id: i32, place: i32, length: i32, afterUnknown: bool): bool {
-  // what is left of it is done here, what is right of it waits in the queue's memory: a vocabulary may nest thousands deep
+  // a list of its own rather than recursion: a vocabulary may nest thousands deep
   for (let open = 0; open >= 0; ) {
     const part = parts + <usize>id * 12;
     if (id >= 0 && typeOf(id) == UNUSED && load<i32>(part, 4) > 0) {
       const leftLength = load<i32>(part, 4);
-      store<i32>(queue + <usize>open * 12, load<i32>(part, 8));
-      store<i32>(queue + <usize>open * 12, place + leftLength, 4);
-      store<i32>(queue + <usize>open * 12, length - leftLength, 8);
+      store<i32>(room + <usize>open * 12, load<i32>(part, 8));
+      store<i32>(room + <usize>open * 12, place + leftLength, 4);
+      store<i32>(room + <usize>open * 12, length - leftLength, 8);
       open++;
       id = load<i32>(part);
       length = leftLength;
@@ -302,9 +268,9 @@ function emit(id: i32, place: i32, length: i32, afterUnknown: bool): bool {
       afterUnknown = pushBytes(place, length, afterUnknown);
     }
     if (--open < 0) break;
-    id = load<i32>(queue + <usize>open * 12);
-    place = load<i32>(queue + <usize>open * 12, 4);
-    length = load<i32>(queue + <usize>open * 12, 8);
+    id = load<i32>(room + <usize>open * 12);
+    place = load<i32>(room + <usize>open * 12, 4);
+    length = load<i32>(room + <usize>open * 12, 8);
   }
   return afterUnknown;
 }

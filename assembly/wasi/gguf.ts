@@ -45,7 +45,7 @@ export class FileTensor {
   type: u32;
 }
 
-export let keyCount: u32 = 0;
+let keyCount: u32 = 0;
 export let keys: Names = changetype<Names>(0);
 /** Per key: the type of its value, and where that stands. */
 let keyTypes: usize = 0;

@@ -1,28 +1,15 @@
-// What the header must say for the kernels to run the model: the rules of host/llama-file.ts and host/llama-shape.ts, in
-// their order.
+// What the header must say for the kernels to run the model: the rules of host/llama-file.ts, in their order.
 
+import { dim, headDim, hiddenDim, nKvHeads, nLayers, readConfig, vocabSize } from './config';
 import { at, fail } from './errors';
 import {
-  ARRAY, BOOL, F32 as F32_VALUE, F64, I16, I32, I64, I8, STRING, U16, U32, U64, U8,
-  FileTensor, aboutTensor, findKey, tensorAt, tensorCount, tensorNames, typeOfKey, valueOfKey,
+  BOOL, FileTensor, aboutTensor, findKey, tensorAt, tensorCount, tensorNames, typeOfKey, valueOfKey,
 } from './gguf';
 import { alloc, commit } from './memory';
 import { DAMAGED } from './reader';
 import { Text, isText } from './text';
 import { F32, isRunnable } from './types';
-
-/** The hyper-parameters (host/model-file.ts). */
-export let dim: i32 = 0;
-export let hiddenDim: i32 = 0;
-export let nLayers: i32 = 0;
-export let nHeads: i32 = 0;
-export let nKvHeads: i32 = 0;
-export let headDim: i32 = 0;
-export let vocabSize: i32 = 0;
-export let contextLength: i32 = 0;
-export let normEps: f32 = 0;
-export let ropeTheta: f64 = 0;
-export let ropeScale: f64 = 1;
+import { isNumber, keySays, numberOfKey } from './values';
 
 /** A matrix of the model: `rows` rows of `cols` values. */
 @unmanaged
@@ -54,7 +41,8 @@ export function modelTensor(index: u32): Tensor {
 }
 
 /** Parts of a layer, in the order of host/llama-shape.ts. */
-export const ATTN_NORM = 0, ATTN_Q = 1, ATTN_K = 2, ATTN_V = 3, ATTN_OUTPUT = 4, FFN_NORM = 5, FFN_GATE = 6, FFN_UP = 7, FFN_DOWN = 8;
+export const ATTN_NORM = 0, ATTN_Q = 1, ATTN_K = 2, ATTN_V = 3, ATTN_OUTPUT = 4;
+export const FFN_NORM = 5, FFN_GATE = 6, FFN_UP = 7, FFN_DOWN = 8;
 const PARTS = 9;
 
 export function tokenEmbd(): Tensor {
@@ -72,33 +60,6 @@ export function output(): Tensor {
 /** 0 for none. */
 export function ropeFactors(): usize {
   return factorsAt < 0 ? 0 : modelTensor(factorsAt).buf;
-}
-
-function isNumber(type: u32): bool {
-  return type != BOOL && type != STRING && type != ARRAY;
-}
-
-/** The number of a key, in the type that it has. */
-export function numberOfKey(key: i32): f64 {
-  const value = valueOfKey(key);
-  switch (typeOfKey(key)) {
-    case U8: return load<u8>(value);
-    case I8: return load<i8>(value);
-    case U16: return load<u16>(value);
-    case I16: return load<i16>(value);
-    case U32: return load<u32>(value);
-    case I32: return load<i32>(value);
-    case F32_VALUE: return load<f32>(value);
-    case U64: return <f64>load<u64>(value);
-    case I64: return <f64>load<i64>(value);
-    default: return load<f64>(value);
-  }
-}
-
-/** Whether a key's value is the text. */
-export function keySays(key: i32, ascii: string): bool {
-  const value = valueOfKey(key);
-  return typeOfKey(key) == STRING && load<u64>(value) == ascii.length && isText(value + 8, ascii.length, ascii);
 }
 
 /** Whether a key is there with a value that is neither of two numbers. */
@@ -142,105 +103,6 @@ function refuseVariants(): void {
   if (saysOther(findKey('split.count'), 0, 1)) {
     fail('missing-tensor', 'a whole model', 'a part of one', 'Join the parts with `llama-gguf-split --merge`.');
   }
-}
-
-/** The number of a key, `otherwise` if it may be missing and is; floats and integers are not taken for each other. */
-function number(key: string, isFloat: bool, mayMiss: bool, otherwise: f64): f64 {
-  at(key);
-  const index = findKey(key);
-  if (index < 0) {
-    if (!mayMiss) fail('missing-key', isFloat ? 'a float' : 'an integer', 'nothing', DAMAGED);
-    return otherwise;
-  }
-  const type = typeOfKey(index);
-  if (!isNumber(type) || (type == F32_VALUE || type == F64) != isFloat) {
-    fail('wrong-key-type', isFloat ? 'a float' : 'an integer', 'a value of type #', DAMAGED, type);
-  }
-  return numberOfKey(index);
-}
-
-function integer(key: string): f64 {
-  return number(key, false, false, 0);
-}
-function integerOr(key: string, otherwise: f64): f64 {
-  return number(key, false, true, otherwise);
-}
-function floatOr(key: string, otherwise: f64): f64 {
-  return number(key, true, true, otherwise);
-}
-
-function wrong(key: string, expected: string, got: f64): void {
-  at(key);
-  fail('bad-hyperparameter', expected, '#', 'The file is damaged, or its model is not a Llama.', <i64>got);
-}
-
-/** A key that is redundant here, and refused where it is not. */
-function same(key: string, expected: f64): void {
-  const value = integerOr(key, expected);
-  if (value != expected) wrong(key, 'the number that follows from the others', value);
-}
-
-function checkInteger(key: string, value: f64, most: f64): void {
-  if (!(value >= 1 && value <= most)) wrong(key, 'an integer from 1 to what a Llama can be', value);
-}
-
-function checkPositive(key: string, value: f64): void {
-  if (!(value > 0 && isFinite(value))) wrong(key, 'a finite number above 0', value);
-}
-
-const DIM = 'llama.embedding_length', HIDDEN_DIM = 'llama.feed_forward_length', LAYERS = 'llama.block_count';
-const HEADS = 'llama.attention.head_count', KV_HEADS = 'llama.attention.head_count_kv';
-const CONTEXT = 'llama.context_length', EPSILON = 'llama.attention.layer_norm_rms_epsilon';
-const THETA = 'llama.rope.freq_base', SCALE = 'llama.rope.scaling.factor', SCALING = 'llama.rope.scaling.type';
-
-function readConfig(embeddingRows: u64): void {
-  const d = integer(DIM);
-  const heads = integer(HEADS);
-  const hidden = integer(HIDDEN_DIM);
-  const layers = integer(LAYERS);
-  const kvHeads = integerOr(KV_HEADS, heads);
-  const headSize = d / heads;
-  const rows = <f64>embeddingRows;
-  const context = integer(CONTEXT);
-  const epsilon = number(EPSILON, true, false, 0);
-  const theta = floatOr(THETA, 10000);
-  let scale: f64 = 1;
-  const scaling = findKey(SCALING);
-  if (scaling < 0 || keySays(scaling, 'linear')) {
-    scale = floatOr(SCALE, floatOr('llama.rope.scale_linear', 1));
-  } else if (!keySays(scaling, 'none')) {
-    at(SCALING);
-    const hint = 'Cria knows linear scaling and the frequency factors of `rope_freqs.weight`.';
-    fail('unsupported-rope-scaling', '"linear" or "none"', 'another', hint);
-  }
-  same('llama.rope.dimension_count', headSize);
-  same('llama.attention.key_length', headSize);
-  same('llama.attention.value_length', headSize);
-  same('llama.vocab_size', rows);
-
-  checkInteger(DIM, d, 1048576);
-  checkInteger(HIDDEN_DIM, hidden, 4194304);
-  checkInteger(LAYERS, layers, 1024);
-  checkInteger(HEADS, heads, 4096);
-  checkInteger(KV_HEADS, kvHeads, 4096);
-  checkInteger('token_embd.weight', rows, 16777216);
-  checkInteger(CONTEXT, context, 1048576);
-  if (headSize != Math.floor(headSize) || <i32>headSize % 2 != 0) wrong(HEADS, 'heads of one even size', heads);
-  if (<i32>heads % <i32>kvHeads != 0) wrong(KV_HEADS, 'a divisor of the number of heads', kvHeads);
-  checkPositive(EPSILON, epsilon);
-  checkPositive(THETA, theta);
-  checkPositive(SCALE, scale);
-  dim = <i32>d;
-  hiddenDim = <i32>hidden;
-  nLayers = <i32>layers;
-  nHeads = <i32>heads;
-  nKvHeads = <i32>kvHeads;
-  headDim = <i32>headSize;
-  vocabSize = <i32>rows;
-  contextLength = <i32>context;
-  normEps = <f32>epsilon;
-  ropeTheta = theta;
-  ropeScale = scale;
 }
 
 const WANTED = memory.data(64 + 8, 8);

@@ -1,9 +1,11 @@
 // The Llama transformer for one sequence: the list of ops of host/llama.ts, without ranks.
 
 import {
+  dim, headDim, hiddenDim, nHeads, nKvHeads, nLayers, normEps, ropeScale, ropeTheta, vocabSize,
+} from './config';
+import {
   ATTN_K, ATTN_NORM, ATTN_OUTPUT, ATTN_Q, ATTN_V, FFN_DOWN, FFN_GATE, FFN_NORM, FFN_UP,
-  dim, headDim, hiddenDim, layerTensor, nHeads, nKvHeads, nLayers, normEps, output, outputNorm, ropeFactors, ropeScale,
-  ropeTheta, tokenEmbd, vocabSize,
+  layerTensor, output, outputNorm, ropeFactors, tokenEmbd,
 } from './llama-file';
 import { alloc } from './memory';
 import {

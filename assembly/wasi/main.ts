@@ -1,13 +1,14 @@
 // cria.wasm: continues a text with a Llama model, on any runtime of WASI preview 1. The kernels are those of the JavaScript
 // hosts, and so are the bits. What has to exist twice is here in a short form: GGUF only, one sequence, f32 keys and values.
 
+import { contextLength, vocabSize } from './config';
 import { beginText, endText, sayToken } from './decode';
 import { encode, idCount, ids } from './encode';
 import { at, fail } from './errors';
 import { inputLength, openFile, readInput } from './file';
 import { readHeader } from './gguf';
 import { OUTPUTS, batch, forward, logits, planLlama } from './llama';
-import { contextLength, readModel, vocabSize } from './llama-file';
+import { readModel } from './llama-file';
 import { alloc, commit, take } from './memory';
 import * as options from './options';
 import { useScratch } from './ops';
@@ -38,7 +39,7 @@ export function _start(): void {
   if (options.tokenize) {
     readVocabulary();
     needVocabulary();
-    encode(text, textLength, false);
+    encode(text, textLength);
     writeIds();
     return;
   }
@@ -78,7 +79,7 @@ function takePrompt(text: usize, textLength: u32): void {
     from = readIds(text, textLength);
   } else {
     needVocabulary();
-    encode(text, textLength, false);
+    encode(text, textLength);
     from = ids;
     length = idCount;
   }

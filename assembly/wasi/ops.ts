@@ -1,5 +1,6 @@
 // The kernels behind the names and formulas of host/backend.ts, for one sequence: what host/wasm.ts is for the JavaScript
-// hosts. The trace build says on standard error which ops it runs, with their shapes; the tests compare them with host/llama.ts.
+// hosts. The trace build says on standard error which ops it runs, with their shapes; the tests compare them with those of
+// host/llama.ts.
 
 import { activations7, activations8 } from '../activations';
 import { add as add_f32 } from '../add';

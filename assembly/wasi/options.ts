@@ -23,6 +23,8 @@ export let presencePenalty: f32 = 0;
 export let repeatLastN: i32 = 64;
 export let seed: u64 = 0;
 let seeded = false;
+/** Whether what could steer a terminal is spelt out. */
+export let escape = false;
 export let verbose = false;
 /** For tests: the prompt is ids, its logits are written, its ids are written. */
 export let ids = false;
@@ -46,6 +48,7 @@ Options:
   --presence-penalty X    lower the logits of recent tokens by X; default 0
   --repeat-last-n N       how many tokens are recent; -1 all; default 64
   --seed N                the same seed gives the same text; default: random
+  --escape                spell out control characters, for a terminal
   --verbose               report speed and seed on stderr
   --ids                   PROMPT is token ids
   --tokenize              write the ids of PROMPT as JSON
@@ -142,7 +145,8 @@ function wrongArgument(what: string, argument: usize, length: u32): void {
 
 /** Whether there is such an option without a value. */
 function setFlag(name: usize, length: u32): bool {
-  if (isText(name, length, 'verbose')) verbose = true;
+  if (isText(name, length, 'escape')) escape = true;
+  else if (isText(name, length, 'verbose')) verbose = true;
   else if (isText(name, length, 'ids')) ids = true;
   else if (isText(name, length, 'logits')) writeLogits = true;
   else if (isText(name, length, 'tokenize')) tokenize = true;

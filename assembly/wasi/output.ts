@@ -1,11 +1,10 @@
 // What leaves the command: texts and numbers to standard output, messages to standard error.
 
-import { CHARACTER_DEVICE, EAGAIN, EPIPE, STDERR, STDOUT, fd_fdstat_get, fd_write, proc_exit } from './preview1';
+import { EAGAIN, EPIPE, STDERR, STDOUT, fd_write, proc_exit } from './preview1';
 import { Text } from './text';
 
 /** An iovec (address, length) and the place for a number of bytes. */
 const VECTOR = memory.data(12, 4);
-const STAT = memory.data(24, 8);
 const LINE_BYTES = 2048;
 const LINE = memory.data(LINE_BYTES, 8);
 
@@ -32,9 +31,4 @@ export function exitSaying(message: Text, code: i32): void {
   message.byte(0x0a);
   writeAll(STDERR, message.start, message.length);
   proc_exit(code);
-}
-
-/** Whether somebody may be looking: a terminal must not be steered by what a model says. */
-export function isTerminal(fd: i32): bool {
-  return fd_fdstat_get(fd, STAT) == 0 && load<u8>(STAT) == CHARACTER_DEVICE;
 }

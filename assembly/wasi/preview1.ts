@@ -7,7 +7,7 @@ export const FIRST_FOLDER = 3;
 
 export const EAGAIN = 6, ENOENT = 44, ENOTDIR = 54, EPIPE = 64;
 
-export const CHARACTER_DEVICE: u8 = 2, REGULAR_FILE: u8 = 4;
+export const REGULAR_FILE: u8 = 4;
 
 /** fd_read, fd_seek, fd_filestat_get */
 export const RIGHTS_TO_READ: u64 = (1 << 1) | (1 << 2) | (1 << 21);
@@ -43,10 +43,6 @@ export declare function fd_prestat_dir_name(fd: i32, path: usize, length: u32): 
 export declare function path_open(
   folder: i32, lookup: i32, path: usize, length: u32, flags: i32, rights: u64, inheriting: u64, fdflags: i32, fd: usize,
 ): i32;
-
-// @ts-ignore: decorator
-@external("wasi_snapshot_preview1", "fd_fdstat_get")
-export declare function fd_fdstat_get(fd: i32, stat: usize): i32;
 
 // @ts-ignore: decorator
 @external("wasi_snapshot_preview1", "fd_filestat_get")

@@ -61,14 +61,10 @@ export function readU32(): u32 {
   return load<u32>(here() - 4);
 }
 
-export function readU64(): u64 {
-  skip(8);
-  return load<u64>(here() - 8);
-}
-
 /** A u64 below 2^53, or 2^53 for any other. */
 export function readSafe(): u64 {
-  return min(readU64(), UNSAFE);
+  skip(8);
+  return min(load<u64>(here() - 8), UNSAFE);
 }
 
 export function isSafe(value: u64): bool {

@@ -1,8 +1,8 @@
 // Draws tokens as host/sampler.ts does, from the same random numbers as host/random.ts.
 
 import { penalize, sample } from '../sample';
+import { vocabSize } from './config';
 import { at, fail } from './errors';
-import { vocabSize } from './llama-file';
 import { alloc } from './memory';
 import {
   frequencyPenalty, minP, presencePenalty, repeatLastN, repeatPenalty, seed, temperature, topK, topP,

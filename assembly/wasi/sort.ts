@@ -18,10 +18,16 @@ function sink(numbers: usize, i: u32, count: u32, before: (a: u32, b: u32) => bo
   for (;;) {
     let child: u32 = 2 * i + 1;
     if (child >= count) break;
-    const next = child + 1;
-    if (next < count && before(load<u32>(numbers + (<usize>child << 2)), load<u32>(numbers + (<usize>next << 2)))) child = next;
-    if (!before(value, load<u32>(numbers + (<usize>child << 2)))) break;
-    store<u32>(numbers + (<usize>i << 2), load<u32>(numbers + (<usize>child << 2)));
+    let later = load<u32>(numbers + (<usize>child << 2));
+    if (child + 1 < count) {
+      const next = load<u32>(numbers + (<usize>child << 2), 4);
+      if (before(later, next)) {
+        later = next;
+        child++;
+      }
+    }
+    if (!before(value, later)) break;
+    store<u32>(numbers + (<usize>i << 2), later);
     i = child;
   }
   store<u32>(numbers + (<usize>i << 2), value);

@@ -1,5 +1,6 @@
 // The text of a model for somebody who looks at it: characters that move the cursor, recolour the screen or reorder what is
-// read are spelt out, as host/cli/terminal.ts does.
+// read are spelt out, as host/cli/terminal.ts does. It has to be asked for: Deno, Bun and browser_wasi_shim call a pipe a
+// character device, too, and a program must get the text as it is.
 
 import { line, writeAll } from './output';
 import { STDOUT } from './preview1';

@@ -2,12 +2,12 @@
 
 import { at, fail } from './errors';
 import {
-  ARRAY, BOOL, F32, F64, I16, I32, I8, STRING, U16, U32, U8, findKey, typeOfKey, valueOfKey,
+  ARRAY, BOOL, F32, F64, I16, I8, STRING, U16, U32, U8, findKey, typeOfKey, valueOfKey,
 } from './gguf';
-import { keySays, numberOfKey } from './llama-file';
 import { take } from './memory';
 import { Names } from './names';
 import { isText } from './text';
+import { keySays, numberOfKey } from './values';
 
 /** SentencePiece's types of pieces. */
 export const NORMAL: u32 = 1, UNKNOWN: u32 = 2, CONTROL: u32 = 3, USER_DEFINED: u32 = 4, UNUSED: u32 = 5, BYTE: u32 = 6;
@@ -26,7 +26,6 @@ export let bos: i32 = -1;
 export let eos: i32 = -1;
 export let unknown: i32 = -1;
 export let addBos = false;
-export let addEos = false;
 export let addSpacePrefix = true;
 
 export function typeOf(id: u32): u32 {
@@ -77,7 +76,7 @@ export function readVocabulary(): void {
   eos = specialId('tokenizer.ggml.eos_token_id', 2, '</s>');
   readTypes();
   addBos = flag('tokenizer.ggml.add_bos_token', true) && bos >= 0;
-  addEos = flag('tokenizer.ggml.add_eos_token', false) && eos >= 0;
+  flag('tokenizer.ggml.add_eos_token', false); // is no part of a prompt
   addSpacePrefix = flag('tokenizer.ggml.add_space_prefix', true);
   enterPieces();
 }
@@ -108,7 +107,10 @@ function readScores(): void {
 
 function specialId(key: string, llamaId: u32, llamaPiece: string): i32 {
   const index = findKey(key);
-  if (index < 0) return llamaId < pieceCount && isText(pieces.start(llamaId), pieces.length(llamaId), llamaPiece) ? llamaId : -1;
+  if (index < 0) {
+    if (llamaId >= pieceCount) return -1;
+    return isText(pieces.start(llamaId), pieces.length(llamaId), llamaPiece) ? llamaId : -1;
+  }
   at(key);
   const type = typeOfKey(index);
   if (type == BOOL || type == STRING || type == ARRAY) bad('an integer', 'something else');

@@ -70,8 +70,8 @@ function isFiniteAt(place: usize, type: u32, count: u64): bool {
     case Q8_0: return finite_q8_0(place, <i32>count);
   }
   const blocks = <i32>(count / blockValues(type));
-  const half = place + halfOf(type);
-  return finite_halves(half, blocks, blockBytes(type)) && (halvesOf(type) < 2 || finite_halves(half + 2, blocks, blockBytes(type)));
+  const half = place + halfOf(type), stride = blockBytes(type);
+  return finite_halves(half, blocks, stride) && (halvesOf(type) < 2 || finite_halves(half + 2, blocks, stride));
 }
 
 function relayout(out: usize, rows: usize, type: u32, count: i32, cols: i32): void {

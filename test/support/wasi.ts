@@ -18,8 +18,6 @@ export interface Run {
   /** The folder's name; `.` by default. */
   folder?: string;
   stdin?: string | Uint8Array;
-  /** Whether standard output is a terminal. */
-  terminal?: boolean;
   /** Most bytes of one read, write: short ones are the host's right. */
   piece?: number;
 }
@@ -152,10 +150,6 @@ export function runCommand(run: Run, build?: Build): Ended {
       const part = vector(vectors);
       out[fd].push(Buffer.from(part));
       return done(place, part.length);
-    },
-    fd_fdstat_get(_: number, place: number) {
-      view().setUint8(place >>> 0, run.terminal ? 2 : 4);
-      return 0;
     },
     clock_time_get(_clock: number, _precision: bigint, place: number) {
       view().setBigUint64(place >>> 0, process.hrtime.bigint(), true);
