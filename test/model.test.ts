@@ -9,19 +9,21 @@ import { quantize } from '../host/quantize/index.ts';
 import { Reference } from '../host/reference.ts';
 import { openSource } from '../host/sources.ts';
 import { BACKENDS } from './support/backends.ts';
-import { FLIPS, GOLDEN, sequence } from './support/golden.ts';
+import { FLIPS, GOLDEN, GOLDEN_IDS, sequence } from './support/golden.ts';
 import { type Feed, llamaOf, runTogether, tinyLlama } from './support/models.ts';
 import { hashOf, nmse } from './support/numbers.ts';
 import { tinyModel } from './support/tiny-model.ts';
 
 function modelSuite(name: string, make: () => Promise<Backend>): void {
   const test = suite(`models on ${name}`);
-  const ids = sequence(5, 60);
+  const ids = GOLDEN_IDS;
 
-  for (const { options, hash, bound = 1e-10 } of GOLDEN) {
-    const label = `${options.dtype}${options.tied ? ' tied' : ''}`;
+  for (const { options, cache = 'f32', hash, bound = 1e-10 } of GOLDEN) {
+    const label = `${options.dtype}${options.tied ? ' tied' : ''}${cache === 'f32' ? '' : `, ${cache} cache`}`;
     const whole = async (backend: Backend) => {
-      const [logits] = await runTogether(await tinyLlama(backend, options), [{ ids, slot: 0, chunk: 60 }]);
+      const [logits] = await runTogether(await tinyLlama(backend, options, { cache }), [
+        { ids, slot: 0, chunk: 60 },
+      ]);
       return logits!;
     };
 
@@ -38,7 +40,9 @@ function modelSuite(name: string, make: () => Promise<Backend>): void {
     test(`${label}: the same bits in any chunks`, async () => {
       const expected = await whole(await make());
       for (const chunk of [1, 2, 7, 31, 32, 33]) {
-        const [actual] = await runTogether(await tinyLlama(await make(), options), [{ ids, slot: 0, chunk }]);
+        const [actual] = await runTogether(await tinyLlama(await make(), options, { cache }), [
+          { ids, slot: 0, chunk },
+        ]);
         assert.is(hashOf(actual!), hashOf(expected), `chunks of ${chunk}`);
       }
     });
@@ -49,9 +53,11 @@ function modelSuite(name: string, make: () => Promise<Backend>): void {
         slot: 4 - i,
         chunk,
       }));
-      const together = await runTogether(await tinyLlama(await make(), options, { slots: 5 }), feeds);
+      const together = await runTogether(await tinyLlama(await make(), options, { cache, slots: 5 }), feeds);
       for (const [i, feed] of feeds.entries()) {
-        const [alone] = await runTogether(await tinyLlama(await make(), options), [{ ...feed, slot: 0 }]);
+        const [alone] = await runTogether(await tinyLlama(await make(), options, { cache }), [
+          { ...feed, slot: 0 },
+        ]);
         assert.is(hashOf(together[i]!), hashOf(alone!), `sequence ${i}`);
       }
     });

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { open } from '../host/index.ts';
-import { GOLDEN, sequence } from './support/golden.ts';
+import { GOLDEN, GOLDEN_IDS } from './support/golden.ts';
 import { projectRoot } from './support/shared.ts';
 import { tinyModel } from './support/tiny-model.ts';
 
@@ -94,6 +94,7 @@ function run(host: Host, options: Record<string, string>): Ended {
   return { code: status, stdout, stderr: stderr.toString(), ms: performance.now() - started };
 }
 
+const F32_CACHE = GOLDEN.filter(({ cache = 'f32' }) => cache === 'f32');
 const DTYPES = ['F32', 'Q8_0', 'Q4_0', 'Q4_K'] as const;
 const PROMPT = 'the sand and the';
 /** Seeds of the samples. */
@@ -101,7 +102,7 @@ const SEEDS = [1, 2, 3];
 
 const expected = new Map<string, string>();
 for (const dtype of DTYPES) {
-  const file = tinyModel(GOLDEN.find(({ options }) => options.dtype === dtype)!.options);
+  const file = tinyModel(F32_CACHE.find(({ options }) => options.dtype === dtype)!.options);
   writeFileSync(join(folder, `${dtype}.gguf`), file);
   const model = await open(file, { threads: 0 });
   for (const seed of SEEDS) {
@@ -121,11 +122,13 @@ for (const host of HOSTS) {
     continue;
   }
   test(`${host.name}: logits, texts and exit codes`, () => {
-    for (const { options, hash } of GOLDEN.filter(({ options }) => DTYPES.includes(options.dtype as never))) {
+    for (const { options, hash } of F32_CACHE.filter(({ options }) =>
+      DTYPES.includes(options.dtype as never),
+    )) {
       const model = `${options.dtype}.gguf`;
       const { code, stdout, stderr } = run(host, {
         model,
-        prompt: sequence(5, 60).join(),
+        prompt: GOLDEN_IDS.join(),
         ids: '',
         logits: '',
       });

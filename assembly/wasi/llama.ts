@@ -9,7 +9,7 @@ import {
 } from './llama-file';
 import { alloc } from './memory';
 import {
-  ACTIVATION_BLOCK, add, append, attention, embedding, matmul, rmsnorm, rope, ropeTable, swiglu, takeRows,
+  ACTIVATION_BLOCK, add, append, attention, attentionBytes, embedding, matmul, rmsnorm, rope, ropeTable, swiglu, takeRows,
 } from './ops';
 
 /** Most tokens of one `forward`, and rows of one `logits`, as in host/memory.ts. */
@@ -49,7 +49,7 @@ function floats(count: u64): usize {
   return alloc(4 * count);
 }
 
-/** Plans the places for a context of so many tokens; returns the bytes that matmul's scratch needs. */
+/** Plans the places for a context of so many tokens; returns the bytes of scratch that the ops need. */
 export function planLlama(context: i32): u64 {
   capacity = context;
   batch = min(BATCH, context);
@@ -73,7 +73,7 @@ export function planLlama(context: i32): u64 {
   keys = floats(cache);
   values = floats(cache);
   angles = floats(<u64>capacity * headDim);
-  return (b * max(dim, hiddenDim)) / 32 * ACTIVATION_BLOCK;
+  return max((b * max(dim, hiddenDim)) / 32 * ACTIVATION_BLOCK, attentionBytes(batch * nHeads, headDim));
 }
 
 /** Runs n ≤ `batch` tokens through all layers, the first at position `first`; `logits` then gives their outputs. */

@@ -117,9 +117,9 @@ function readIds(text: usize, textLength: u32): usize {
 /** Adds up all of the memory that the model takes, takes it, and reads the weights. */
 function loadModel(): void {
   const held = planWeights();
-  const rounded = planLlama(context);
+  const worked = planLlama(context);
   planSampler();
-  const scratch = alloc(max(held, rounded));
+  const scratch = alloc(max(held, worked));
   commit();
   useScratch(scratch);
   loadWeights(scratch);

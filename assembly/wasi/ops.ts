@@ -4,7 +4,8 @@
 
 import { activations7, activations8 } from '../activations';
 import { add as add_f32 } from '../add';
-import { attention as attention_f32 } from '../attention';
+import { attention_f32 } from '../attention';
+import { append_f32 } from '../cache';
 import { embedding_bf16, embedding_f16, embedding_f32, embedding_q8_0 } from '../embedding';
 import {
   embedding_iq4_nl, embedding_iq4_xs, embedding_q2_k, embedding_q3_k, embedding_q4_0,
@@ -17,7 +18,7 @@ import {
 } from '../matmul-quantized';
 import { rmsnorm as rmsnorm_f32 } from '../rmsnorm';
 import { rope as rope_f32, ropeTable as ropeTable_f32 } from '../rope';
-import { append as append_f32, takeRows as takeRows_f32 } from '../rows';
+import { takeRows as takeRows_f32 } from '../rows';
 import { swiglu as swiglu_f32 } from '../swiglu';
 import { Tensor } from './llama-file';
 import { trace } from './trace';
@@ -25,13 +26,18 @@ import {
   BF16, F16, F32, IQ4_NL, IQ4_XS, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0, activationBits, isFloat,
 } from './types';
 
-/** Rounded activations; as many bytes as the largest call needs. */
-let rounded: usize = 0;
+/** Rounded activations, or what attention works in; as many bytes as the largest call needs. */
+let scratch: usize = 0;
 /** Bytes of a block of 32 activations (activations.ts), in the build that takes more. */
 export const ACTIVATION_BLOCK: u64 = 72;
 
+/** Bytes that attention works in: 32 keys and as many values as f32, a largest score and a sum for each query. */
+export function attentionBytes(queries: i32, headDim: i32): u64 {
+  return <u64>(2 * 32 * 16) * ((headDim + 3) >> 2) + <u64>8 * queries;
+}
+
 export function useScratch(place: usize): void {
-  rounded = place;
+  scratch = place;
 }
 
 export function embedding(out: usize, tokens: usize, table: Tensor, n: i32): void {
@@ -61,9 +67,9 @@ export function matmul(out: usize, x: usize, w: Tensor, n: i32): void {
   if (isDefined(TRACE)) trace('matmul', w.type, n, rows, cols);
   if (!isFloat(w.type)) {
     const blocks = n * (cols >> 5);
-    if (activationBits(w.type) == 7) activations7(rounded, x, blocks);
-    else activations8(rounded, x, blocks);
-    x = rounded;
+    if (activationBits(w.type) == 7) activations7(scratch, x, blocks);
+    else activations8(scratch, x, blocks);
+    x = scratch;
   }
   switch (w.type) {
     case F32: matmul_f32(out, x, buf, n, rows, cols); break;
@@ -113,7 +119,9 @@ export function attention(
   n: i32, heads: i32, kvHeads: i32, headDim: i32, capacity: i32,
 ): void {
   if (isDefined(TRACE)) trace('attention', -1, n, heads, kvHeads, headDim, capacity);
-  attention_f32(out, q, keys, values, slots, positions, n, heads, kvHeads, headDim, capacity);
+  attention_f32(
+    out, q, keys, values, scratch, slots, positions, n, heads, kvHeads, heads / kvHeads, 0, headDim, capacity,
+  );
 }
 
 export function swiglu(out: usize, gate: usize, up: usize, count: i32): void {

@@ -13,6 +13,10 @@ const wasi = new WASI({
   returnOnExit: true,
 });
 const module = await WebAssembly.compile(readFileSync(wasm));
-// Bun has no getImportObject()
-const instance = await WebAssembly.instantiate(module, { wasi_snapshot_preview1: wasi.wasiImport });
+// Through functions of JavaScript: called straight from WebAssembly, those of Node 20 and 22 crash the process once a model
+// of some size has been loaded (Node 24 does not). Bun has no getImportObject().
+const imports = Object.entries(wasi.wasiImport).map(([name, call]) => [name, (...args) => call(...args)]);
+const instance = await WebAssembly.instantiate(module, {
+  wasi_snapshot_preview1: Object.fromEntries(imports),
+});
 process.exitCode = wasi.start(instance) ?? 0;

@@ -1,18 +1,34 @@
-// Whole models whose logits are known to the last bit.
-
+import type { CacheDType } from '../../host/dtype.ts';
 import { type TinyModelOptions, uniform } from './tiny-model.ts';
 
 /**
- * Bound for a model in which some activation lies so near the middle of two roundings that f32 and f64 round it to
+ * Bound for a model in which some activation, key or value lies so near the middle of two roundings that f32 and f64 round it to
  * different sides: from there on the two compute with different numbers. The wider a model the likelier.
  */
 export const FLIPS = 1e-5;
 
+/** BOS and random ids. */
+export function sequence(seed: number, length: number): number[] {
+  const random = uniform(seed);
+  return [1, ...Array.from({ length: length - 1 }, () => 3 + Math.floor((random() + 1) * 140))];
+}
+
+export const GOLDEN_IDS: number[] = sequence(5, 60);
+
+export interface Golden {
+  options: TinyModelOptions;
+  /** Format of the kv cache; 'f32' by default. */
+  cache?: CacheDType;
+  hash: string;
+  /** NMSE against the reference, if it is not 1e-10. */
+  bound?: number;
+}
+
 /**
- * sha256 of the logits of 60 ids on a tiny model, by options: the promise that every runtime and CPU gives the same
+ * sha256 of the logits of `GOLDEN_IDS` on a tiny model, by options: the promise that every runtime and CPU gives the same
  * bits, written down. A kernel that changes them needs a reason, and says so in the changelog.
  */
-export const GOLDEN: { options: TinyModelOptions; hash: string; bound?: number }[] = [
+export const GOLDEN: Golden[] = [
   { options: { dtype: 'F32' }, hash: 'ccc5b1c437043573687469459ba08be27bd92f8f0a31fe305c43391c305b347b' },
   {
     options: { dtype: 'F16', tied: true },
@@ -56,10 +72,74 @@ export const GOLDEN: { options: TinyModelOptions; hash: string; bound?: number }
     bound: FLIPS,
   },
   { options: { dtype: 'IQ4_XS' }, hash: 'a2e270ade80752c21eac66abefa9359e4e069c1dfb9036b1f6c2d4fd17968846' },
+  {
+    options: { dtype: 'F32' },
+    cache: 'f16',
+    hash: '39d16abd56d082e3b5a576fa2b871875b16f1e98570e14b3bca706bc3cc927b8',
+    bound: FLIPS,
+  },
+  {
+    options: { dtype: 'F32', dim: 128, nHeads: 4, nKvHeads: 2 },
+    cache: 'q8_0',
+    hash: 'a10e10f4867541d7172282829c807e6ea06ae7d0c7a7f9a50d7c111465f45f01',
+    bound: FLIPS,
+  },
 ];
 
-/** BOS and ids of the tiny vocabulary. */
-export function sequence(seed: number, length: number): number[] {
-  const random = uniform(seed);
-  return [1, ...Array.from({ length: length - 1 }, () => 3 + Math.floor((random() + 1) * 140))];
-}
+/** Heads in groups that ranks split at any place, and heads that nobody shares. */
+export const GOLDEN_HEADS: Golden[] = [
+  {
+    options: { dtype: 'Q8_0', nHeads: 8, nKvHeads: 2 },
+    cache: 'f32',
+    hash: '1fbe0063a71966cdbe2ec06702e2f9027b15b58c9ac61fd6d9f366acb67a6ddc',
+  },
+  {
+    options: { dtype: 'F32', dim: 96, nHeads: 6, nKvHeads: 2 },
+    cache: 'f32',
+    hash: '75acde356830a5c5100029441d829cde102d3292e3c390d1366964ebba4139a7',
+  },
+  {
+    options: { dtype: 'Q4_0', nHeads: 4, nKvHeads: 1 },
+    cache: 'f32',
+    hash: '107a0379974ff3ba4d09416724f189f29c634f82b955a80c5678f8af444be949',
+  },
+  {
+    options: { dtype: 'F16', nHeads: 4, nKvHeads: 4 },
+    cache: 'f32',
+    hash: '5a467dcd3ea7544c1a4e65a03cfc19b68bf7ba27b027f29504b97b27c553bbad',
+  },
+];
+
+/** Caches of every format beside weights in floats, int8 and codes. */
+export const GOLDEN_CACHES: Golden[] = [
+  {
+    options: { dtype: 'F32', dim: 256, nHeads: 8 },
+    cache: 'f16',
+    hash: '1ff694cbbe075b395f7e92cb97a5ce321d54fff29c72db23324665c64bbde347',
+  },
+  {
+    options: { dtype: 'Q8_0', dim: 128 },
+    cache: 'f16',
+    hash: 'e50c01b83ef268a37be24506094751ace14a49e2287f53f2183b76569f7107b3',
+  },
+  {
+    options: { dtype: 'Q4_K' },
+    cache: 'f16',
+    hash: 'e0d0b8be9c13a27d5611b33c969951d45eb6482881957e97ce8a37591dc4a41d',
+  },
+  {
+    options: { dtype: 'F32', dim: 256, nHeads: 8 },
+    cache: 'q8_0',
+    hash: 'a5bfb5d766322562b27505d0dcae53ae47bd470cca05a29235f394b72b30ca53',
+  },
+  {
+    options: { dtype: 'Q8_0', dim: 128 },
+    cache: 'q8_0',
+    hash: '1d932350d21761363c756b95a23114624e694819e4973213d1151f1dece7d2d2',
+  },
+  {
+    options: { dtype: 'Q4_K' },
+    cache: 'q8_0',
+    hash: 'c2c6688fe9acff52a29552abc2215fb83035fc76e4f68428f10139e70395bd92',
+  },
+];
