@@ -13,9 +13,11 @@ async function compile(...args: string[]): Promise<void> {
 }
 
 mkdirSync('dist/wasm', { recursive: true });
-await compile('--target', 'simd');
-await compile('--target', 'relaxed');
+await compile('assembly/index.ts', '--target', 'simd');
+await compile('assembly/index.ts', '--target', 'relaxed');
 await compile('assembly/debug.ts', '--target', 'debug');
+await compile('assembly/wasi/main.ts', '--target', 'wasi');
+await compile('assembly/wasi/main.ts', '--target', 'wasi-trace');
 
 let inlined = '';
 for (const name of ['simd', 'relaxed']) {

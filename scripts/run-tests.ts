@@ -27,6 +27,7 @@ const NUMERIC = [
   'snapshot',
   'stories',
   'synth',
+  'wasi',
 ];
 
 const { values, positionals: words } = parseArgs({
