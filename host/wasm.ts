@@ -168,7 +168,7 @@ export class Wasm implements Backend {
     const { buf, dtype, cols } = tensor;
     const bytes = rows * rowBytes(dtype, cols);
     const grouped = dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16';
-    const stored = grouped ? this.#scratchOf(bytes) : buf + row * rowBytes(dtype, cols);
+    const stored = grouped ? this.scratchOf(bytes) : buf + row * rowBytes(dtype, cols);
     await write(new Uint8Array(this.#kernels.memory.buffer, stored, bytes));
     const finite = this.#isFinite(stored, dtype, rows * cols);
     if (grouped) {
@@ -205,7 +205,8 @@ export class Wasm implements Backend {
     this.#kernels = {} as Kernels;
   }
 
-  #scratchOf(bytes: number): Buf {
+  /** Memory for one call. */
+  protected scratchOf(bytes: number): Buf {
     if (bytes > this.#scratch.bytes) this.#scratch = { buf: this.#alloc(bytes), bytes };
     return this.#scratch.buf;
   }
@@ -226,7 +227,7 @@ export class Wasm implements Backend {
       return;
     }
     const blocks = (n * cols) / 32;
-    const rounded = this.#scratchOf(blocks * ACTIVATION_BLOCK);
+    const rounded = this.scratchOf(blocks * ACTIVATION_BLOCK);
     this.#kernels[`activations${bits}`](rounded, x, blocks);
     this.#kernels[`matmul_${dtype}`](out, rounded, buf, n, rows, cols);
   }
@@ -354,7 +355,7 @@ export class Wasm implements Backend {
     minP: number,
     u: number,
   ): void {
-    const work = this.#scratchOf(4 * vocab);
+    const work = this.scratchOf(4 * vocab);
     this.#kernels.sample(id, logits, work, vocab, temperature, topK, topP, minP, u);
   }
 }
