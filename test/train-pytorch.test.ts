@@ -49,10 +49,15 @@ async function storiesModel(backend: TrainBackend, recompute = false): Promise<T
     await source.readInto(new Uint8Array(values.buffer), tensors.get(name)!.offset);
     backend.writeF32(backend.part(model.weights, first, rows * cols), values);
   }
+  await source.close();
   return model;
 }
 
-async function read({ backend }: TrainLlama, buf: number, { first, rows, cols }: Parameter): Promise<Float32Array> {
+async function read(
+  { backend }: TrainLlama,
+  buf: number,
+  { first, rows, cols }: Parameter,
+): Promise<Float32Array> {
   return backend.readF32(backend.part(buf, first, rows * cols), rows * cols);
 }
 

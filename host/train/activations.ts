@@ -27,9 +27,6 @@ export interface Piece {
   loss: Buf; // (rows)
 }
 
-/** Most logits at once, 16 MiB. */
-const MOST_LOGITS = 2 ** 22;
-
 /** All arrays of a forward and a backward over n tokens. */
 export class Activations {
   readonly tokens: Buf; // (n)
@@ -56,8 +53,11 @@ export class Activations {
   readonly dGate: Buf; // (n, hiddenDim)
   readonly dUp: Buf; // (n, hiddenDim)
 
-  /** @param keep of how many layers what backward needs is kept at once */
-  constructor(backend: TrainBackend, config: LlamaConfig, n: number, keep: number) {
+  /**
+   * @param keep of how many layers what backward needs is kept at once
+   * @param mostLogits logits that are computed at once
+   */
+  constructor(backend: TrainBackend, config: LlamaConfig, n: number, keep: number, mostLogits: number) {
     const { dim, hiddenDim, nLayers, nHeads, nKvHeads, headDim, vocabSize } = config;
     const kvDim = nKvHeads * headDim;
     const of = (width: number) => backend.allocF32(n * width);
@@ -92,7 +92,7 @@ export class Activations {
     this.dGate = of(hiddenDim);
     this.dUp = of(hiddenDim);
 
-    const together = Math.min(n, Math.max(1, Math.floor(MOST_LOGITS / vocabSize)));
+    const together = Math.min(n, Math.max(1, Math.floor(mostLogits / vocabSize)));
     this.logits = backend.allocF32(together * vocabSize);
     this.pieces = Array.from({ length: Math.ceil(n / together) }, (_, i) => {
       const first = i * together;

@@ -15,6 +15,8 @@ export interface TrainLlamaOptions {
   tied: boolean;
   /** Keep the input of each layer only, and compute the rest again for backward: a third more work, far less memory. */
   recompute?: boolean;
+  /** Most logits that are in memory at once; their number shapes the order of sums. Default 2^22, 16 MiB. */
+  mostLogits?: number;
   /** Divisors of the rotary frequencies, (1, headDim/2); they are not learned. */
   ropeFactors?: Tensor;
 }
@@ -44,7 +46,7 @@ export class TrainLlama {
   /** @throws StateError 'out-of-memory' when the backend cannot hold it. */
   constructor(backend: TrainBackend, config: LlamaConfig, options: TrainLlamaOptions) {
     const { nLayers, headDim, ropeTheta, ropeScale } = config;
-    const { B, T, tied, recompute, ropeFactors } = options;
+    const { B, T, tied, recompute, mostLogits = 2 ** 22, ropeFactors } = options;
     const n = B * T;
     this.backend = backend;
     this.config = config;
@@ -55,7 +57,7 @@ export class TrainLlama {
     this.gradient = this.parameters.alloc(backend);
     this.tensors = this.parameters.tensors(backend, this.weights, ropeFactors);
     this.#gradients = this.parameters.tensors(backend, this.gradient);
-    this.#a = new Activations(backend, config, n, recompute ? 1 : nLayers);
+    this.#a = new Activations(backend, config, n, recompute ? 1 : nLayers, mostLogits);
     this.#angles = backend.allocF32(T * headDim);
     const positions = Array.from({ length: n }, (_, i) => i % T);
     backend.writeI32(this.#a.positions, positions);
