@@ -24,10 +24,15 @@ function blockBytes(T: i32): usize {
   return (<usize>min(QUERIES, T) * T) << 2;
 }
 
-// @ts-ignore: decorator
-@inline
+/** s[from … to − 1] = 0, at most QUERIES numbers: for so few a loop is faster than memory.fill. */
 function maskFrom(s: usize, from: i32, to: i32): void {
-  memory.fill(s + (<usize>from << 2), 0, <usize>(to - from) << 2);
+  let p = s + (<usize>from << 2);
+  let left = to - from;
+  for (; left >= 4; left -= 4) {
+    v128.store(p, f32x4.splat(0));
+    p += 16;
+  }
+  if (left) storePart(p, f32x4.splat(0), left);
 }
 
 /** s[j] ← exp(scale · s[j] − m) for j < length, with m the largest scale · s[j];  lse = m + log Σ; returns 1 / Σ. */
@@ -37,9 +42,9 @@ function softmaxRow(s: usize, lse: usize, length: i32, scale: f32): f32 {
   const by = f32x4.splat(scale);
   const lowest = f32x4.splat(-Infinity);
   let m4 = lowest;
-  for (let p = s; p < end; p += 16) m4 = f32x4.max(m4, v128.load(p));
+  for (let p = s; p < end; p += 16) m4 = f32x4.pmax(m4, v128.load(p));
   const valid = i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(rest));
-  if (rest) m4 = f32x4.max(m4, v128.bitselect(loadPart(end, rest), lowest, valid));
+  if (rest) m4 = f32x4.pmax(m4, v128.bitselect(loadPart(end, rest), lowest, valid));
   const m = largestLane(m4) * scale;
   m4 = f32x4.splat(m);
   let sum = f32x4.splat(0);

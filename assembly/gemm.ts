@@ -100,33 +100,13 @@ function put(c: usize, low: v128, high: v128, add: bool): void {
   v128.store(c, add ? f32x4.add(v128.load(c, 16), high) : high, 16);
 }
 
-/** c (4, 8) = or += a · b;  a (depth, 4), b (depth, 8), packed */
+/**
+ * c (4, 8) = or += a · b;  a (depth, 4), b (depth, 8), packed. Not unrolled: V8 then loads two steps ahead and spills
+ * (measured on Node 20: 25 instead of 32 GFLOP/s).
+ */
 function tile(c: usize, cStride: usize, a: usize, b: usize, depth: i32, add: bool): void {
   let l0 = f32x4.splat(0), h0 = l0, l1 = l0, h1 = l0, l2 = l0, h2 = l0, l3 = l0, h3 = l0;
-  const end = a + (<usize>depth << 4);
-  const pairs = a + (<usize>(depth & ~1) << 4);
-  for (; a < pairs; a += 32) {
-    let low = v128.load(b), high = v128.load(b, 16);
-    let x = v128.load32_splat(a);
-    l0 = f32x4.add(l0, f32x4.mul(x, low)); h0 = f32x4.add(h0, f32x4.mul(x, high));
-    x = v128.load32_splat(a, 4);
-    l1 = f32x4.add(l1, f32x4.mul(x, low)); h1 = f32x4.add(h1, f32x4.mul(x, high));
-    x = v128.load32_splat(a, 8);
-    l2 = f32x4.add(l2, f32x4.mul(x, low)); h2 = f32x4.add(h2, f32x4.mul(x, high));
-    x = v128.load32_splat(a, 12);
-    l3 = f32x4.add(l3, f32x4.mul(x, low)); h3 = f32x4.add(h3, f32x4.mul(x, high));
-    low = v128.load(b, 32); high = v128.load(b, 48);
-    x = v128.load32_splat(a, 16);
-    l0 = f32x4.add(l0, f32x4.mul(x, low)); h0 = f32x4.add(h0, f32x4.mul(x, high));
-    x = v128.load32_splat(a, 20);
-    l1 = f32x4.add(l1, f32x4.mul(x, low)); h1 = f32x4.add(h1, f32x4.mul(x, high));
-    x = v128.load32_splat(a, 24);
-    l2 = f32x4.add(l2, f32x4.mul(x, low)); h2 = f32x4.add(h2, f32x4.mul(x, high));
-    x = v128.load32_splat(a, 28);
-    l3 = f32x4.add(l3, f32x4.mul(x, low)); h3 = f32x4.add(h3, f32x4.mul(x, high));
-    b += 64;
-  }
-  if (a < end) {
+  for (const end = a + (<usize>depth << 4); a < end; a += 16) {
     const low = v128.load(b), high = v128.load(b, 16);
     let x = v128.load32_splat(a);
     l0 = f32x4.add(l0, f32x4.mul(x, low)); h0 = f32x4.add(h0, f32x4.mul(x, high));
@@ -136,6 +116,7 @@ function tile(c: usize, cStride: usize, a: usize, b: usize, depth: i32, add: boo
     l2 = f32x4.add(l2, f32x4.mul(x, low)); h2 = f32x4.add(h2, f32x4.mul(x, high));
     x = v128.load32_splat(a, 12);
     l3 = f32x4.add(l3, f32x4.mul(x, low)); h3 = f32x4.add(h3, f32x4.mul(x, high));
+    b += 32;
   }
   put(c, l0, h0, add);
   put(c + cStride, l1, h1, add);

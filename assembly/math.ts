@@ -8,14 +8,19 @@ const LN2_HI: f32 = 0.693359375;
 const LN2_LO: f32 = -2.12194440e-4;
 const EXP_MAX: f32 = 88.37;
 const EXP_MIN: f32 = -87.33;
+/** 1.5 · 2^23: the f32 of this size are the integers. */
+const SHIFT: f32 = 12582912;
 
 /** exp(x) a lane; 0 below −87.33, e^88.37 above 88.37; NaN stays NaN. */
 // @ts-ignore: decorator
 @inline
 export function exp4(x: v128): v128 {
   const tiny = f32x4.lt(x, f32x4.splat(EXP_MIN));
-  x = f32x4.max(f32x4.min(x, f32x4.splat(EXP_MAX)), f32x4.splat(EXP_MIN));
-  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(LOG2E)));
+  // pmin and pmax are one instruction each, and with a bound as their second operand they let NaN through
+  x = f32x4.pmax(f32x4.pmin(x, f32x4.splat(EXP_MAX)), f32x4.splat(EXP_MIN));
+  // in `shifted` the last bits of the mantissa count ones: it is n, rounded to even, in its lowest 9 bits
+  const shifted = f32x4.add(f32x4.mul(x, f32x4.splat(LOG2E)), f32x4.splat(SHIFT));
+  const n = f32x4.sub(shifted, f32x4.splat(SHIFT));
   let r = f32x4.sub(x, f32x4.mul(n, f32x4.splat(LN2_HI)));
   r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(LN2_LO)));
   // e^r ≈ 1 + r + r²·p(r)
@@ -26,7 +31,7 @@ export function exp4(x: v128): v128 {
   p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.6666665459e-1));
   p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.0000001201e-1));
   p = f32x4.add(f32x4.add(f32x4.mul(f32x4.mul(r, r), p), r), f32x4.splat(1));
-  const scale = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
+  const scale = i32x4.add(i32x4.shl(shifted, 23), i32x4.splat(127 << 23));
   return v128.andnot(f32x4.mul(p, scale), tiny);
 }
 

@@ -16,7 +16,18 @@ const AT_ONCE = 2;
 /** A file that takes longer hangs. Milliseconds. */
 const LIMIT = 15 * 60_000;
 /** Tests whose numbers must be the same on every engine, and that run the builds which only some engines have. */
-const NUMERIC = ['builds', 'debug-build', 'model', 'ops', 'red-zones', 'sampler', 'stories', 'synth'];
+const NUMERIC = [
+  'builds',
+  'debug-build',
+  'model',
+  'ops',
+  'red-zones',
+  'sampler',
+  'stories',
+  'synth',
+  'train-model',
+  'train-ops',
+];
 
 const { values, positionals: words } = parseArgs({
   options: { full: { type: 'boolean' }, runtimes: { type: 'boolean' } },
