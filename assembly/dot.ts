@@ -62,38 +62,3 @@ export function dot4<T>(x: usize, w0: usize, w1: usize, w2: usize, w3: usize, co
   }
   return sumLanes4(a0, a1, a2, a3);
 }
-
-/** dot4 of f32 rows with two vectors; the second's sums go to `second`. */
-// @ts-ignore: decorator
-@inline
-export function dot4Twice(x: usize, y: usize, w: usize, stride: usize, cols: i32, second: usize): v128 {
-  let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
-  const end = x + (<usize>(cols & ~3) << 2);
-  let w1 = w + stride, w2 = w1 + stride, w3 = w2 + stride;
-  for (; x < end; x += 16) {
-    const u = v128.load(x), v = v128.load(y);
-    let r = v128.load(w);
-    a0 = f32x4.add(a0, f32x4.mul(u, r)); b0 = f32x4.add(b0, f32x4.mul(v, r));
-    r = v128.load(w1);
-    a1 = f32x4.add(a1, f32x4.mul(u, r)); b1 = f32x4.add(b1, f32x4.mul(v, r));
-    r = v128.load(w2);
-    a2 = f32x4.add(a2, f32x4.mul(u, r)); b2 = f32x4.add(b2, f32x4.mul(v, r));
-    r = v128.load(w3);
-    a3 = f32x4.add(a3, f32x4.mul(u, r)); b3 = f32x4.add(b3, f32x4.mul(v, r));
-    y += 16; w += 16; w1 += 16; w2 += 16; w3 += 16;
-  }
-  const rest = cols & 3;
-  if (rest) {
-    const u = loadPart(x, rest), v = loadPart(y, rest);
-    let r = loadPart(w, rest);
-    a0 = f32x4.add(a0, f32x4.mul(u, r)); b0 = f32x4.add(b0, f32x4.mul(v, r));
-    r = loadPart(w1, rest);
-    a1 = f32x4.add(a1, f32x4.mul(u, r)); b1 = f32x4.add(b1, f32x4.mul(v, r));
-    r = loadPart(w2, rest);
-    a2 = f32x4.add(a2, f32x4.mul(u, r)); b2 = f32x4.add(b2, f32x4.mul(v, r));
-    r = loadPart(w3, rest);
-    a3 = f32x4.add(a3, f32x4.mul(u, r)); b3 = f32x4.add(b3, f32x4.mul(v, r));
-  }
-  v128.store(second, sumLanes4(b0, b1, b2, b3));
-  return sumLanes4(a0, a1, a2, a3);
-}

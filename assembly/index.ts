@@ -3,7 +3,8 @@
 
 export { activations7, activations8 } from './activations';
 export { add } from './add';
-export { attention } from './attention';
+export { attention_f16, attention_f32, attention_q8_0 } from './attention';
+export { append_f16, append_f32, append_q8_0 } from './cache';
 export { embedding_bf16, embedding_f16, embedding_f32, embedding_q8_0, embedding_q8_f32 } from './embedding';
 export {
   embedding_iq4_nl, embedding_iq4_xs, embedding_q2_k, embedding_q3_k, embedding_q4_0,
@@ -24,7 +25,7 @@ export {
 } from './relayout-blocks';
 export { rmsnorm } from './rmsnorm';
 export { rope, ropeTable } from './rope';
-export { append, takeRows } from './rows';
+export { takeRows } from './rows';
 export { addBias, penalize, sample, topLogprobs } from './sample';
 export { swiglu } from './swiglu';
 

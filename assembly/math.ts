@@ -2,36 +2,45 @@
 // Range reduction x = n·ln2 + r with |r| ≤ ln2/2, a polynomial in r, and n added to the exponent.
 // Coefficients: S. Moshier's Cephes library, expf. Relative error over [-87, 88], measured: below 1.5e-7.
 
-const LOG2E: f32 = 1.44269504;
-// ln2 split so that n·LN2_HI is exact for |n| < 2^9
-const LN2_HI: f32 = 0.693359375;
-const LN2_LO: f32 = -2.12194440e-4;
-const EXP_MAX: f32 = 88.37;
-const EXP_MIN: f32 = -87.33;
-/** 1.5 · 2^23: the f32 of this size are the integers. */
-const SHIFT: f32 = 12582912;
+// In memory, as engines build a vector constant anew, in four instructions, wherever it is used. In order: log2 e;
+// 1.5 · 2^23, which added to a small number rounds it to an integer, ties to even, that the sum has in its lowest bits;
+// ln2 in two parts, so that n times the first is exact for |n| < 2^9; the coefficients of p, the highest first; 1; the
+// least and the largest x.
+const EXP = memory.data<f32>([
+  1.44269504, 12582912, 0.693359375, -2.12194440e-4,
+  1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1,
+  1, -87.33, 88.37,
+]);
+
+/** A constant of EXP in all lanes. */
+// @ts-ignore: decorator
+@inline
+function constant(index: usize): v128 {
+  return v128.load32_splat(EXP + (index << 2));
+}
 
 /** exp(x) a lane; 0 below −87.33, e^88.37 above 88.37; NaN stays NaN. */
 // @ts-ignore: decorator
 @inline
 export function exp4(x: v128): v128 {
-  const tiny = f32x4.lt(x, f32x4.splat(EXP_MIN));
-  // pmin and pmax are one instruction each, and with a bound as their second operand they let NaN through
-  x = f32x4.pmax(f32x4.pmin(x, f32x4.splat(EXP_MAX)), f32x4.splat(EXP_MIN));
-  // in `shifted` the last bits of the mantissa count ones: it is n, rounded to even, in its lowest 9 bits
-  const shifted = f32x4.add(f32x4.mul(x, f32x4.splat(LOG2E)), f32x4.splat(SHIFT));
-  const n = f32x4.sub(shifted, f32x4.splat(SHIFT));
-  let r = f32x4.sub(x, f32x4.mul(n, f32x4.splat(LN2_HI)));
-  r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(LN2_LO)));
+  const least = constant(11);
+  const tiny = f32x4.lt(x, least);
+  x = f32x4.pmax(f32x4.pmin(x, constant(12)), least);
+  const shifted = f32x4.add(f32x4.mul(x, constant(0)), constant(1));
+  const n = f32x4.sub(shifted, constant(1));
+  let r = f32x4.sub(x, f32x4.mul(n, constant(2)));
+  r = f32x4.sub(r, f32x4.mul(n, constant(3)));
   // e^r ≈ 1 + r + r²·p(r)
-  let p = f32x4.splat(1.9875691500e-4);
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.3981999507e-3));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(8.3334519073e-3));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(4.1665795894e-2));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.6666665459e-1));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.0000001201e-1));
-  p = f32x4.add(f32x4.add(f32x4.mul(f32x4.mul(r, r), p), r), f32x4.splat(1));
-  const scale = i32x4.add(i32x4.shl(shifted, 23), i32x4.splat(127 << 23));
+  let p = constant(4);
+  p = f32x4.add(f32x4.mul(p, r), constant(5));
+  p = f32x4.add(f32x4.mul(p, r), constant(6));
+  p = f32x4.add(f32x4.mul(p, r), constant(7));
+  p = f32x4.add(f32x4.mul(p, r), constant(8));
+  p = f32x4.add(f32x4.mul(p, r), constant(9));
+  const one = constant(10);
+  p = f32x4.add(f32x4.add(f32x4.mul(f32x4.mul(r, r), p), r), one);
+  // 2^n: n added to the exponent of 1
+  const scale = i32x4.add(i32x4.shl(shifted, 23), one);
   return v128.andnot(f32x4.mul(p, scale), tiny);
 }
 

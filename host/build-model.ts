@@ -32,8 +32,8 @@ export async function buildModel(
       loaded = Math.min(total, loaded + bytes);
       onProgress?.({ loaded, total });
     };
-    const fingerprint = new Fingerprint(source, file);
-    const runner = await place.load(file, fingerprint, limits, { signal, onLoaded });
+    const fingerprint = new Fingerprint(file);
+    const runner = await place.load(file, fingerprint.watch(source), limits, { signal, onLoaded });
     const loadMs = performance.now() - started;
     const info = infoOf(file, place, runner, options);
     return new Model(info, { runner, queue: new Queue(), tokenizer, config, limits, fingerprint, loadMs });

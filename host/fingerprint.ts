@@ -1,34 +1,35 @@
-import type { ModelFile } from './model-file.ts';
+import { rowBytes } from './dtype.ts';
+import type { ModelFile, StoredTensor } from './model-file.ts';
 import type { Source } from './source.ts';
 
-/** Bytes of each tensor that tell models apart. */
+/** Bytes of each tensor that tell models apart: so many of its first row, which is read whole, whoever reads it. */
 const SAMPLE = 1024;
 
 /** Looks on while a model's weights are read, to tell the model from others afterwards. */
-export class Fingerprint implements Source {
-  readonly name: string;
-  readonly size: number;
-  readonly #source: Source;
+export class Fingerprint {
   readonly #file: Pick<ModelFile, 'config' | 'tensors'>;
-  /** Beginnings of the tensors, by their offset. */
-  readonly #samples = new Map<number, Uint8Array<ArrayBuffer> | undefined>();
+  /** Beginnings of the tensors. */
+  readonly #samples = new Map<StoredTensor, Uint8Array<ArrayBuffer>>();
 
-  constructor(source: Source, file: Pick<ModelFile, 'config' | 'tensors'>) {
-    this.name = source.name;
-    this.size = source.size;
-    this.#source = source;
+  constructor(file: Pick<ModelFile, 'config' | 'tensors'>) {
     this.#file = file;
-    for (const { offset } of file.tensors.values()) this.#samples.set(offset, undefined);
   }
 
-  async readInto(view: Uint8Array, offset: number, signal?: AbortSignal): Promise<void> {
-    await this.#source.readInto(view, offset, signal);
-    if (this.#samples.has(offset))
-      this.#samples.set(offset, view.slice(0, SAMPLE) as Uint8Array<ArrayBuffer>);
-  }
-
-  close(): Promise<void> {
-    return this.#source.close();
+  /** A source to read the weights from instead of `source`, which is not kept. */
+  watch(source: Source): Source {
+    const tensors = new Map([...this.#file.tensors.values()].map(tensor => [tensor.offset, tensor]));
+    return {
+      name: source.name,
+      size: source.size,
+      readInto: async (view, offset, signal) => {
+        await source.readInto(view, offset, signal);
+        const tensor = tensors.get(offset);
+        if (!tensor) return;
+        const bytes = tensor.int8 ? tensor.cols : rowBytes(tensor.dtype, tensor.cols);
+        this.#samples.set(tensor, view.slice(0, Math.min(SAMPLE, bytes)) as Uint8Array<ArrayBuffer>);
+      },
+      close: () => source.close(),
+    };
   }
 
   /** SHA-256 of the shape and of the beginning of every tensor, in the order of their names. */
@@ -38,10 +39,10 @@ export class Fingerprint implements Source {
     const table = sorted.map(({ name, dtype, rows, cols }) => [name, dtype, rows, cols]);
     const shape = JSON.stringify([Object.entries(config).sort(), table]);
     const parts: Uint8Array<ArrayBuffer>[] = [new TextEncoder().encode(shape)];
-    for (const { offset, rows } of sorted) {
-      const sample = this.#samples.get(offset);
+    for (const tensor of sorted) {
+      const sample = this.#samples.get(tensor);
       if (sample) parts.push(sample);
-      else if (rows > 0) throw new Error(`the weights at ${offset} were never read`);
+      else if (tensor.rows > 0) throw new Error(`${tensor.name} was never read`);
     }
     return new Uint8Array(await crypto.subtle.digest('SHA-256', await new Blob(parts).arrayBuffer()));
   }

@@ -261,7 +261,7 @@ export class LocalRunner implements Runner {
   /** All rows of a slot in the order of a snapshot, in pieces that ranks can give each other. */
   *#places(length: number): Generator<{ cache: number; head: number; first: number; count: number }> {
     const { nLayers, nKvHeads } = this.#llama.config;
-    const atOnce = Math.floor(PIECE_BYTES / this.#rowBytes);
+    const atOnce = Math.max(1, Math.floor(PIECE_BYTES / this.#rowBytes));
     for (let cache = 0; cache < 2 * nLayers; cache++) {
       for (let head = 0; head < nKvHeads; head++) {
         for (let first = 0; first < length; first += atOnce) {

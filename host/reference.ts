@@ -1,6 +1,6 @@
 import type { Backend, Buf, Cache, Tensor } from './backend.ts';
 import { type CacheDType, type DType, rowBytes } from './dtype.ts';
-import { decodeRows, roundActivations } from './reference-formats.ts';
+import { cacheRows, decodeRows, roundActivations } from './reference-formats.ts';
 
 export interface ReferenceOptions {
   /** Round the activations that meet quantised weights, as the WASM kernels do. Default false. */
@@ -42,7 +42,7 @@ export class Reference implements Backend {
   }
 
   allocCache(dtype: CacheDType, slots: number, kvHeads: number, capacity: number, headDim: number): Cache {
-    const buf = this.allocF32(slots * kvHeads * capacity * headDim);
+    const { buf } = this.allocTensor(dtype, slots * kvHeads * capacity, headDim);
     return { buf, dtype, slots, kvHeads, capacity, headDim };
   }
 
@@ -174,13 +174,13 @@ export class Reference implements Backend {
   }
 
   append(cache: Cache, x: Buf, slots: Buf, positions: Buf, n: number): void {
-    const { kvHeads, headDim } = cache;
+    const { dtype, kvHeads, headDim } = cache;
     const v = this.floats(x);
     for (let t = 0; t < n; t++) {
       for (let h = 0; h < kvHeads; h++) {
         const at = (t * kvHeads + h) * headDim;
-        const row = rowOf(cache, this.ints(slots)[t]!, h, this.ints(positions)[t]!);
-        this.floats(cache.buf).set(v.subarray(at, at + headDim), row);
+        const rows = cacheRows(v.subarray(at, at + headDim), dtype);
+        this.writeCache(cache, this.ints(slots)[t]!, h, this.ints(positions)[t]!, rows);
       }
     }
   }
@@ -197,25 +197,27 @@ export class Reference implements Backend {
     group: number,
     before: number,
   ): void {
-    const { headDim } = keys;
+    const { dtype, headDim } = keys;
     const o = this.floats(out);
     const query = this.floats(q);
-    const k = this.floats(keys.buf);
-    const v = this.floats(values.buf);
     for (let t = 0; t < n; t++) {
       const length = this.ints(positions)[t]! + 1;
       for (let h = 0; h < heads; h++) {
         const at = (t * heads + h) * headDim;
-        const first = rowOf(keys, this.ints(slots)[t]!, Math.floor((before + h) / group), 0);
+        const kvHead = Math.floor((before + h) / group);
+        const rowsOf = (cache: Cache) =>
+          decodeRows(this.#rows(cache, this.ints(slots)[t]!, kvHead, 0, length), dtype, length * headDim);
+        const k = rowsOf(keys);
+        const v = rowsOf(values);
         const scores = Array.from({ length }, (_, j) => {
           let sum = 0;
-          for (let i = 0; i < headDim; i++) sum += query[at + i]! * k[first + j * headDim + i]!;
+          for (let i = 0; i < headDim; i++) sum += query[at + i]! * k[j * headDim + i]!;
           return sum / Math.sqrt(headDim);
         });
         const p = softmax(scores);
         for (let i = 0; i < headDim; i++) {
           let sum = 0;
-          for (let j = 0; j < length; j++) sum += p[j]! * v[first + j * headDim + i]!;
+          for (let j = 0; j < length; j++) sum += p[j]! * v[j * headDim + i]!;
           o[at + i] = sum;
         }
       }
@@ -223,11 +225,8 @@ export class Reference implements Backend {
   }
 
   copySlot(cache: Cache, from: number, to: number, count: number): void {
-    const c = this.floats(cache.buf);
-    for (let h = 0; h < cache.kvHeads; h++) {
-      const first = rowOf(cache, from, h, 0);
-      c.copyWithin(rowOf(cache, to, h, 0), first, first + count * cache.headDim);
-    }
+    for (let h = 0; h < cache.kvHeads; h++)
+      this.#rows(cache, to, h, 0, count).set(this.#rows(cache, from, h, 0, count));
   }
 
   async readCache(
@@ -237,13 +236,20 @@ export class Reference implements Backend {
     first: number,
     count: number,
   ): Promise<Uint8Array> {
-    const at = rowOf(cache, slot, head, first);
-    const values = this.floats(cache.buf).subarray(at, at + count * cache.headDim);
-    return new Uint8Array(Float32Array.from(values).buffer);
+    return this.#rows(cache, slot, head, first, count).slice();
   }
 
   writeCache(cache: Cache, slot: number, head: number, first: number, rows: Uint8Array): void {
-    this.floats(cache.buf).set(new Float32Array(rows.slice().buffer), rowOf(cache, slot, head, first));
+    const count = rows.length / rowBytes(cache.dtype, cache.headDim);
+    this.#rows(cache, slot, head, first, count).set(rows);
+  }
+
+  /** Stored rows of a cache. */
+  #rows(cache: Cache, slot: number, head: number, first: number, count: number): Uint8Array {
+    const { buf, dtype, kvHeads, capacity, headDim } = cache;
+    const bytes = rowBytes(dtype, headDim);
+    const at = ((slot * kvHeads + head) * capacity + first) * bytes;
+    return this.#stored.get(buf)!.subarray(at, at + count * bytes);
   }
 
   gather(): void {}
@@ -342,11 +348,6 @@ function countReaching(weights: number[], enough: number, limit: number): number
   let count = 1;
   for (let running = weights[0]!; count < limit && running < enough; count++) running += weights[count]!;
   return count;
-}
-
-/** Where a row of a cache begins. */
-function rowOf({ kvHeads, capacity, headDim }: Cache, slot: number, head: number, position: number): number {
-  return ((slot * kvHeads + head) * capacity + position) * headDim;
 }
 
 function softmax(scores: number[]): number[] {

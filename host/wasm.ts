@@ -14,12 +14,38 @@ import { StateError } from './errors.ts';
 
 type Matmul = (out: number, x: number, w: number, n: number, rows: number, cols: number) => void;
 type Embedding = (out: number, tokens: number, table: number, n: number, cols: number) => void;
+type Append = (
+  cache: number,
+  x: number,
+  slots: number,
+  positions: number,
+  n: number,
+  kvHeads: number,
+  headDim: number,
+  capacity: number,
+) => void;
+type Attention = (
+  out: number,
+  q: number,
+  keys: number,
+  values: number,
+  work: number,
+  slots: number,
+  positions: number,
+  n: number,
+  heads: number,
+  kvHeads: number,
+  group: number,
+  before: number,
+  headDim: number,
+  capacity: number,
+) => void;
 type Relayout = (out: number, rows: number, count: number, cols: number) => void;
 
-/** What every format has, and what every format has that is laid out anew. */
+/** What every format has, what every format has that is laid out anew, and what every format of the cache has. */
 type Formats = { [D in DType as `matmul_${D}`]: Matmul } & { [D in DType as `embedding_${D}`]: Embedding } & {
   [D in Exclude<DType, 'f32' | 'f16' | 'bf16'> as `relayout_${D}`]: Relayout;
-};
+} & { [D in CacheDType as `append_${D}`]: Append } & { [D in CacheDType as `attention_${D}`]: Attention };
 
 /** The exports of assembly/index.ts. Addresses are byte offsets; above 2 GiB JavaScript hands them over as i32. */
 export interface Kernels extends Formats {
@@ -44,29 +70,6 @@ export interface Kernels extends Formats {
     scale: number,
   ): void;
   rope: Backend['rope'];
-  append(
-    cache: number,
-    x: number,
-    slots: number,
-    positions: number,
-    n: number,
-    kvHeads: number,
-    headDim: number,
-    capacity: number,
-  ): void;
-  attention(
-    out: number,
-    q: number,
-    keys: number,
-    values: number,
-    slots: number,
-    positions: number,
-    n: number,
-    heads: number,
-    kvHeads: number,
-    headDim: number,
-    capacity: number,
-  ): void;
   swiglu: Backend['swiglu'];
   add: Backend['add'];
   takeRows: Backend['takeRows'];
@@ -87,6 +90,11 @@ export interface Kernels extends Formats {
   ): void;
 }
 
+/** Bytes that attention works in: 32 keys and as many values as f32, a largest score and a sum for each query. */
+export function attentionBytes(queries: number, headDim: number): number {
+  return 2 * 32 * 16 * Math.ceil(headDim / 4) + 8 * queries;
+}
+
 /** Bytes of a block of 32 activations in the build that takes more (assembly/activations.ts). */
 const ACTIVATION_BLOCK = 72;
 const PAGE = 65536;
@@ -104,7 +112,10 @@ export class Wasm implements Backend {
   readonly name = 'wasm';
   #kernels: Kernels;
   #end: number;
-  /** A buffer of the backend's own, grown when a call needs more: stored rows, rounded activations, ids for sampling. */
+  /**
+   * A buffer of the backend's own, grown when a call needs more: stored rows, rounded activations, ids for sampling, a
+   * block of keys and values.
+   */
   #scratch = { buf: 0, bytes: 0 };
 
   constructor(kernels: Kernels) {
@@ -248,8 +259,9 @@ export class Wasm implements Backend {
     this.#kernels.rope(...args);
   }
 
-  append({ buf, kvHeads, headDim, capacity }: Cache, x: Buf, slots: Buf, positions: Buf, n: number): void {
-    this.#kernels.append(buf, x, slots, positions, n, kvHeads, headDim, capacity);
+  append(cache: Cache, x: Buf, slots: Buf, positions: Buf, n: number): void {
+    const { buf, dtype, kvHeads, headDim, capacity } = cache;
+    this.#kernels[`append_${dtype}`](buf, x, slots, positions, n, kvHeads, headDim, capacity);
   }
 
   attention(
@@ -261,18 +273,24 @@ export class Wasm implements Backend {
     positions: Buf,
     n: number,
     heads: number,
+    group: number,
+    before: number,
   ): void {
-    const { kvHeads, headDim, capacity } = keys;
-    this.#kernels.attention(
+    const { dtype, kvHeads, headDim, capacity } = keys;
+    const work = this.scratchOf(attentionBytes(n * heads, headDim));
+    this.#kernels[`attention_${dtype}`](
       out,
       q,
       keys.buf,
       values.buf,
+      work,
       slots,
       positions,
       n,
       heads,
       kvHeads,
+      group,
+      before,
       headDim,
       capacity,
     );

@@ -34,25 +34,25 @@ function releaseKernels(build: 'simd' | 'train'): Kernels {
 /** For every assertion in assembly/ a call that fails it; `at` is memory of zeros, or of what `memory` says. */
 const FAILING: { message: string; op: string; args: (at: number) => number[]; memory?: number[] }[] = [
   {
-    message: 'attention: heads must be a multiple of kvHeads',
-    op: 'attention',
-    args: at => [at, at, at, at, at, at, 1, 3, 2, 4, 8],
+    message: 'attention: a head beyond the kv heads',
+    op: 'attention_f32',
+    args: at => [at + 64, at + 64, at, at, at + 128, at, at, 1, 3, 2, 2, 2, 4, 8],
   },
   {
     message: 'attention: position beyond the cache',
-    op: 'attention',
-    args: at => [at + 64, at + 64, at, at, at + 64, at, 1, 2, 2, 4, 8],
+    op: 'attention_f16',
+    args: at => [at + 64, at + 64, at, at, at + 128, at + 64, at, 1, 2, 2, 1, 0, 4, 8],
     memory: [8],
   },
   {
     message: 'attention: position beyond the cache',
-    op: 'attention',
-    args: at => [at + 64, at + 64, at, at, at + 16, at, 2, 2, 2, 4, 8],
+    op: 'attention_f32',
+    args: at => [at + 64, at + 64, at, at, at + 128, at + 16, at, 2, 2, 2, 1, 0, 4, 8],
     memory: [0, 8],
   },
   {
     message: 'append: position beyond the cache',
-    op: 'append',
+    op: 'append_f16',
     args: at => [at + 64, at, at + 64, at, 1, 1, 4, 8],
     memory: [8],
   },

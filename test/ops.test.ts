@@ -3,8 +3,8 @@
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Backend } from '../host/backend.ts';
-import { BLOCK, type DType } from '../host/dtype.ts';
+import type { Backend, Cache } from '../host/backend.ts';
+import { BLOCK, type CacheDType, type DType } from '../host/dtype.ts';
 import { Reference } from '../host/reference.ts';
 import { BACKENDS } from './support/backends.ts';
 import { Inputs } from './support/inputs.ts';
@@ -44,9 +44,21 @@ const BOUND: Record<string, number> = {
 };
 
 const DTYPES: DType[] = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q8_f32', ...CODES];
+const CACHES: CacheDType[] = ['f32', 'f16', 'q8_0'];
 const SIZES = [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33, 64, 65];
 
 type Run = (backend: Backend, input: Inputs) => Promise<ArrayLike<number>>;
+
+/** The stored bytes of a cache. */
+async function allRows(backend: Backend, cache: Cache): Promise<number[]> {
+  const bytes: number[] = [];
+  for (let slot = 0; slot < cache.slots; slot++) {
+    for (let h = 0; h < cache.kvHeads; h++) {
+      bytes.push(...(await backend.readCache(cache, slot, h, 0, cache.capacity)));
+    }
+  }
+  return bytes;
+}
 
 /** Runs `run` on the backend and on the reference, and holds the difference to the op's bound. */
 async function compare(
@@ -181,39 +193,81 @@ function opsSuite(name: string, make: () => Promise<Backend>): void {
   });
 
   test('append', async () => {
-    await compare(make, 'append', '5 tokens in 3 slots', async (b, input) => {
-      const cache = b.allocCache('f32', 3, 2, 9, 6);
-      b.writeF32(cache.buf, new Float32Array(3 * 2 * 9 * 6));
-      const x = input.f32(b, 5 * 2 * 6);
-      b.append(cache, x, input.i32(b, [0, 0, 2, 1, 2]), input.i32(b, [0, 8, 3, 4, 5]), 5);
-      return b.readF32(cache.buf, 3 * 2 * 9 * 6);
-    });
+    for (const dtype of CACHES) {
+      for (const headDim of dtype === 'q8_0' ? [32, 64] : SIZES) {
+        await compare(make, 'append', `${dtype} of ${headDim}`, async (b, input) => {
+          const cache = b.allocCache(dtype, 3, 2, 9, headDim);
+          input.cache(b, cache);
+          // beyond the largest half, below the least, and not finite
+          const x = b.allocF32(5 * 2 * headDim);
+          const values = input.values(5 * 2 * headDim, 4);
+          values.set([65519, -1e9, 2 ** -25, -3e-8, 0, 6.1e-5].slice(0, headDim));
+          values.set([Number.NaN].slice(0, headDim), 3 * headDim);
+          values.set([Number.NEGATIVE_INFINITY].slice(0, headDim), 8 * headDim);
+          b.writeF32(x, values);
+          b.append(cache, x, input.i32(b, [0, 0, 2, 1, 2]), input.i32(b, [0, 8, 3, 4, 5]), 5);
+          b.copySlot(cache, 2, 1, 4);
+          return allRows(b, cache);
+        });
+      }
+    }
   });
 
   test('attention', async () => {
     const shapes = [
-      { heads: 1, kvHeads: 1, headDim: 2 },
-      { heads: 4, kvHeads: 2, headDim: 6 },
-      { heads: 6, kvHeads: 1, headDim: 17 },
-      { heads: 8, kvHeads: 8, headDim: 64 },
-      { heads: 2, kvHeads: 1, headDim: 128 },
+      { heads: 1, kvHeads: 1, group: 1, before: 0, headDim: 2 },
+      { heads: 4, kvHeads: 2, group: 2, before: 0, headDim: 6 },
+      { heads: 6, kvHeads: 1, group: 6, before: 0, headDim: 17 },
+      { heads: 3, kvHeads: 3, group: 1, before: 0, headDim: 64 },
+      { heads: 2, kvHeads: 1, group: 2, before: 0, headDim: 128 },
+      // parts of a model's heads, which begin and end inside a group
+      { heads: 1, kvHeads: 1, group: 4, before: 3, headDim: 8 },
+      { heads: 5, kvHeads: 3, group: 3, before: 2, headDim: 12 },
+      { heads: 7, kvHeads: 2, group: 5, before: 1, headDim: 20 },
+      { heads: 3, kvHeads: 2, group: 2, before: 1, headDim: 64 },
+      { heads: 4, kvHeads: 2, group: 3, before: 1, headDim: 32 },
+      { heads: 3, kvHeads: 1, group: 3, before: 0, headDim: 96 },
     ];
-    for (const { heads, kvHeads, headDim } of shapes) {
+    for (const { dtype, heads, kvHeads, group, before, headDim } of shapes.flatMap(shape =>
+      CACHES.filter(dtype => shape.headDim % BLOCK[dtype].values === 0).map(dtype => ({ dtype, ...shape })),
+    )) {
       for (const position of [0, 1, 2, 3, 4, 30, 31, 32, 33, 63, 64, 99]) {
-        const shape = `${heads}/${kvHeads}x${headDim} at ${position}`;
+        const shape = `${dtype}: ${heads} heads, ${before} before, of ${headDim} at ${position}`;
         await compare(make, 'attention', shape, async (b, input) => {
-          const size = 2 * kvHeads * 100 * headDim;
-          const k = b.allocCache('f32', 2, kvHeads, 100, headDim);
-          const v = b.allocCache('f32', 2, kvHeads, 100, headDim);
-          b.writeF32(k.buf, input.values(size, 2));
-          b.writeF32(v.buf, input.values(size));
+          const k = b.allocCache(dtype, 2, kvHeads, 100, headDim);
+          const v = b.allocCache(dtype, 2, kvHeads, 100, headDim);
+          input.cache(b, k, 2);
+          input.cache(b, v);
           const q = input.f32(b, 3 * heads * headDim, 4);
           const out = b.allocF32(3 * heads * headDim);
           const slots = input.i32(b, [1, 0, 1]);
           const positions = input.i32(b, [position, 99 - position, Math.max(0, position - 1)]);
-          b.attention(out, q, k, v, slots, positions, 3, heads, heads / kvHeads, 0);
+          b.attention(out, q, k, v, slots, positions, 3, heads, group, before);
           return b.readF32(out, 3 * heads * headDim);
         });
+      }
+    }
+  });
+
+  test('a NaN in a cache makes NaN of what looks at it, and of nothing else', async () => {
+    for (const dtype of CACHES) {
+      for (const place of ['keys', 'values']) {
+        const b = await make();
+        const input = new Inputs(3);
+        const keys = b.allocCache(dtype, 1, 1, 9, 32);
+        const values = b.allocCache(dtype, 1, 1, 9, 32);
+        input.cache(b, keys);
+        input.cache(b, values);
+        const x = b.allocF32(32);
+        b.writeF32(x, new Float32Array(32).fill(Number.NaN));
+        b.append(place === 'keys' ? keys : values, x, input.i32(b, [0]), input.i32(b, [5]), 1);
+        const out = b.allocF32(2 * 32);
+        const q = input.f32(b, 2 * 32);
+        b.attention(out, q, keys, values, input.i32(b, [0, 0]), input.i32(b, [4, 5]), 2, 1, 1, 0);
+        const result = await b.readF32(out, 2 * 32);
+        assert.ok(result.subarray(0, 32).every(Number.isFinite), `${dtype} ${place}`);
+        assert.ok(result.subarray(32).every(Number.isNaN), `${dtype} ${place}`);
+        b.dispose();
       }
     }
   });

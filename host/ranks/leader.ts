@@ -2,6 +2,7 @@
 
 import type { Backend, Buf } from '../backend.ts';
 import { type Batch, checkBatch, checkRows, Llama, type LlamaLimits, type LlamaWeights } from '../llama.ts';
+import { threadDied } from '../model-errors.ts';
 import type { LlamaConfig } from '../model-file.ts';
 import type { Exchange } from './exchange.ts';
 import { keeperOf, type Share } from './share.ts';
@@ -32,13 +33,13 @@ export class LeadingLlama extends Llama {
     checkBatch(batch, this.config, this.limits);
     const { tokens, slots, positions } = batch;
     this.#tell(FORWARD, tokens, slots, positions);
-    super.forward(batch);
+    inStep(() => super.forward(batch));
   }
 
   override logits(rows: ArrayLike<number>): Buf {
     checkRows(rows, this.taken, this.limits);
     this.#tell(LOGITS, rows);
-    return super.logits(rows);
+    return inStep(() => super.logits(rows));
   }
 
   override copySlot(from: number, to: number, count: number): void {
@@ -88,7 +89,16 @@ export class LeadingLlama extends Llama {
   }
 }
 
-/** Makes the calls that the leader makes, forever: the thread is ended from outside. */
+/** What fails in one rank leaves the others waiting in the middle of a call. */
+function inStep<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw threadDied(0, error instanceof Error ? (error.stack ?? error.message) : String(error));
+  }
+}
+
+/** Makes the calls that the leader makes, forever: the thread is ended from outside. @throws what fails in one */
 export async function follow(llama: Llama, exchange: Exchange): Promise<never> {
   for (;;) {
     exchange.meet();

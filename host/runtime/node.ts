@@ -16,7 +16,8 @@ export const sharesMemory = (): boolean => true;
 
 /** Starts a rank's program in a thread. */
 export function startThread(): Thread {
-  const worker = new Worker(new URL('../workers/rank-worker.js', import.meta.url));
+  // flags of the process are not for it: `node --input-type=module --eval` is one that a file cannot be run with
+  const worker = new Worker(new URL('../workers/rank-worker.js', import.meta.url), { execArgv: [] });
   let ended = false;
   return {
     post: (message, transfer) => worker.postMessage(message, transfer),

@@ -23,9 +23,8 @@ export interface Task {
 
 export type ToWorker =
   | Task
-  /** Bytes that were asked for, or why there are none. */
+  /** Bytes that were asked for. */
   | { kind: 'bytes'; id: number; bytes: Uint8Array<ArrayBuffer> }
-  | { kind: 'no-bytes'; id: number; error: PlainError }
   | { kind: 'call'; id: number; method: Method; args: unknown[] }
   /** One more result is wanted; the value goes to the generator. */
   | { kind: 'next'; id: number; value: unknown }

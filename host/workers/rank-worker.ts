@@ -29,7 +29,7 @@ const post = (message: FromWorker, transfer?: ArrayBuffer[]) => port.post(messag
 port.listen(received => {
   const message = received as ToWorker;
   if (message.kind === 'load') void start(message);
-  else if (message.kind === 'bytes' || message.kind === 'no-bytes') source?.answer(message);
+  else if (message.kind === 'bytes') source?.answer(message);
   else server?.hear(message);
 });
 

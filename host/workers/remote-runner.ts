@@ -1,14 +1,14 @@
 import { startThread } from '#runtime';
-import { StateError } from '../errors.ts';
 import { kernels } from '../inlined.ts';
 import type { LlamaLimits } from '../llama.ts';
+import { threadDied } from '../model-errors.ts';
 import type { ModelFile } from '../model-file.ts';
 import type { LoadCalls, Place } from '../place.ts';
 import { type Shared, share } from '../ranks/exchange.ts';
 import { capacityFor } from '../ranks/share.ts';
 import type { Draw, Runner, SequenceRequest } from '../runner.ts';
 import type { Source } from '../source.ts';
-import { fromPlain, toPlain } from './plain-error.ts';
+import { fromPlain } from './plain-error.ts';
 import type { FromWorker, Method, ToWorker } from './protocol.ts';
 import type { Thread } from './thread.ts';
 
@@ -22,7 +22,7 @@ export class RemoteRunner implements Place, Runner {
   readonly backend = 'wasm';
   readonly threads: number;
   bytes = 0;
-  readonly #threads: Thread[];
+  readonly #threads: Thread[] = [];
   readonly #module = kernels();
   #callers = new Map<number, Caller>();
   #next = 0;
@@ -31,17 +31,25 @@ export class RemoteRunner implements Place, Runner {
   #failure: Error | undefined;
   #closed = false;
   /** While loading: takes the ranks' messages. */
-  #loading: { take(message: FromWorker, thread: Thread): void; fail(error: Error): void } | undefined;
+  #loading: { take(message: FromWorker, rank: number): void; fail(error: Error): void } | undefined;
 
-  /** Starts the threads, which prepare themselves while the file's header is read. */
+  /**
+   * Starts the threads, which prepare themselves while the file's header is read.
+   * @throws StateError 'thread-died' if the system has no more
+   */
   constructor(threads: number) {
     this.threads = threads;
-    this.#threads = Array.from({ length: threads }, startThread);
     this.#module.catch(() => {}); // heard when it is needed
-    for (const [rank, thread] of this.#threads.entries()) {
-      thread.listen(
-        message => this.#hear(message as FromWorker, thread),
-        why => this.#fail(died(rank, why)),
+    for (let rank = 0; rank < threads; rank++) {
+      try {
+        this.#threads.push(startThread());
+      } catch (error) {
+        void this.close();
+        throw threadDied(rank, String(error));
+      }
+      this.#threads[rank]!.listen(
+        message => this.#hear(message as FromWorker, rank),
+        why => this.#fail(threadDied(rank, why)),
       );
     }
   }
@@ -55,6 +63,7 @@ export class RemoteRunner implements Place, Runner {
   ): Promise<Runner> {
     const { config, tensors } = file;
     const module = await this.#module;
+    signal?.throwIfAborted();
     const shared: Shared | undefined =
       this.threads > 1 ? share(this.threads, capacityFor(config, limits)) : undefined;
     let ready = 0;
@@ -63,11 +72,12 @@ export class RemoteRunner implements Place, Runner {
       await new Promise<void>((resolve, reject) => {
         this.#loading = {
           fail: reject,
-          take: (message, thread) => {
-            if (message.kind === 'read') void serve(source, message, thread, signal);
-            else if (message.kind === 'loaded') onLoaded(message.bytes);
-            else if (message.kind === 'failed') reject(fromPlain(message.error));
-            else if (message.kind === 'ready') {
+          take: (message, rank) => {
+            const { kind } = message;
+            if (kind === 'read') serve(source, message, this.#threads[rank]!, signal).catch(reject);
+            else if (kind === 'loaded') attempt(() => onLoaded(message.bytes), reject);
+            else if (kind === 'failed') reject(fromPlain(message.error));
+            else if (kind === 'ready') {
               this.bytes += message.bytes;
               if (++ready === this.threads) resolve();
             }
@@ -129,12 +139,13 @@ export class RemoteRunner implements Place, Runner {
     args: unknown[],
     signal: AbortSignal,
   ): AsyncGenerator<T, void, N> {
-    await this.#idle;
+    await this.#held(this.#idle);
     signal.throwIfAborted();
     if (this.#failure) throw this.#failure;
     const leader = this.#threads[0]!;
     const id = this.#next++;
     const inbox = new Inbox();
+    post(leader, { kind: 'call', id, method, args });
     let ended = () => {};
     this.#idle = new Promise(resolve => {
       ended = resolve;
@@ -143,6 +154,8 @@ export class RemoteRunner implements Place, Runner {
       take: message => {
         if (message.kind !== 'value') this.#forget(id, ended);
         inbox.put(message);
+        if (message.kind === 'error' && message.error.code === 'thread-died')
+          this.#fail(fromPlain(message.error));
       },
       fail: error => {
         this.#forget(id, ended);
@@ -151,11 +164,9 @@ export class RemoteRunner implements Place, Runner {
     });
     const abort = () => inbox.fail(signal.reason as Error);
     signal.addEventListener('abort', abort);
-    leader.hold(true);
     try {
-      post(leader, { kind: 'call', id, method, args });
       for (;;) {
-        const message = await inbox.next();
+        const message = await this.#held(inbox.next());
         if (message.kind === 'done') return;
         if (message.kind === 'error') throw fromPlain(message.error);
         const value = yield message.value as T;
@@ -167,19 +178,29 @@ export class RemoteRunner implements Place, Runner {
     }
   }
 
+  /** The process must not end while somebody waits for the first rank; a caller who holds a token does not. */
+  async #held<T>(answer: Promise<T>): Promise<T> {
+    this.#threads[0]!.hold(true);
+    try {
+      return await answer;
+    } finally {
+      this.#threads[0]!.hold(false);
+    }
+  }
+
   #forget(id: number, ended: () => void): void {
     this.#callers.delete(id);
-    if (this.#callers.size === 0) this.#threads[0]!.hold(false);
     ended();
   }
 
-  #hear(message: FromWorker, thread: Thread): void {
+  #hear(message: FromWorker, rank: number): void {
     if (message.kind === 'value' || message.kind === 'done' || message.kind === 'error') {
       this.#callers.get(message.id)?.take(message);
-    } else this.#loading?.take(message, thread);
+    } else if (this.#loading) this.#loading.take(message, rank);
+    else if (message.kind === 'failed') this.#fail(threadDied(rank, fromPlain(message.error).message));
   }
 
-  /** One rank is gone: the others would wait for it forever. */
+  /** Ends everything: no rank can go on without another. */
   #fail(error: Error): void {
     if (this.#failure || this.#closed) return;
     this.#failure = error;
@@ -223,23 +244,19 @@ async function serve(
   thread: Thread,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  await source.readInto(bytes, offset, signal);
+  post(thread, { kind: 'bytes', id, bytes }, [bytes.buffer]);
+}
+
+/** Calls what is the caller's and may throw. */
+function attempt(call: () => void, fail: (error: unknown) => void): void {
   try {
-    await source.readInto(bytes, offset, signal);
-    post(thread, { kind: 'bytes', id, bytes }, [bytes.buffer]);
+    call();
   } catch (error) {
-    post(thread, { kind: 'no-bytes', id, error: toPlain(error) });
+    fail(error);
   }
 }
 
 function post(thread: Thread, message: ToWorker, transfer?: ArrayBuffer[]): void {
   thread.post(message, transfer);
-}
-
-function died(rank: number, why: string): StateError {
-  return new StateError('thread-died', {
-    where: `thread ${rank} of the model`,
-    expected: 'a thread that runs until the model is closed',
-    got: why,
-    hint: 'Open the model again; with fewer threads or a smaller contextLength if memory is short.',
-  });
 }

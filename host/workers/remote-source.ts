@@ -1,10 +1,12 @@
 import type { Source } from '../source.ts';
-import { fromPlain } from './plain-error.ts';
 import type { FromWorker, ToWorker } from './protocol.ts';
 
-type Answer = Extract<ToWorker, { kind: 'bytes' | 'no-bytes' }>;
+type Answer = Extract<ToWorker, { kind: 'bytes' }>;
 
-/** A source that is read by the thread that started this one, which alone has opened it. */
+/**
+ * A source that is read by the thread that started this one, which alone has opened it, and which ends this one if it
+ * cannot read.
+ */
 export class AskedSource implements Source {
   readonly name: string;
   readonly size: number;
@@ -34,7 +36,6 @@ export class AskedSource implements Source {
       this.#asked.set(id, resolve);
       this.#post({ kind: 'read', id, offset, bytes }, [bytes.buffer]);
     });
-    if (answer.kind === 'no-bytes') throw fromPlain(answer.error);
     view.set(answer.bytes);
     this.#spare.push(answer.bytes.buffer);
   }

@@ -1,4 +1,4 @@
-import type { Backend, Buf, Tensor } from '../../host/backend.ts';
+import type { Backend, Buf, Cache, Tensor } from '../../host/backend.ts';
 import type { DType } from '../../host/dtype.ts';
 import { encode } from './stored.ts';
 import { uniform } from './tiny-model.ts';
@@ -37,5 +37,16 @@ export class Inputs {
     const stored = encode(this.values(rows * cols), dtype);
     await backend.fill(tensor, 0, rows, async view => view.set(stored));
     return tensor;
+  }
+
+  /** Fills a cache. */
+  cache(backend: Backend, cache: Cache, scale = 1): void {
+    const { dtype, slots, kvHeads, capacity, headDim } = cache;
+    for (let slot = 0; slot < slots; slot++) {
+      for (let h = 0; h < kvHeads; h++) {
+        const rows = encode(this.values(capacity * headDim, scale), dtype);
+        backend.writeCache(cache, slot, h, 0, rows);
+      }
+    }
   }
 }

@@ -4,7 +4,6 @@ import { BLOCK, type DType, rowBytes } from '../../host/dtype.ts';
 import type { Random } from '../../host/random.ts';
 import {
   alignOf,
-  distinct,
   floats,
   indexes,
   int32,
@@ -158,67 +157,6 @@ export function rope(random: Random): Call {
     shape: { n, heads, headDim, capacity },
     operands: [inout('x', floats(random, n * heads * headDim)), input('positions', int32(positions)), table],
     args: ['x', 'positions', 'table', n, heads, headDim],
-  };
-}
-
-/** Sizes of a cache, and for n tokens a slot and a position in it. */
-function cached(random: Random, most: number) {
-  const n = sizeOrNone(random, 5);
-  const slotCount = integer(random, 1, 3);
-  const kvHeads = integer(random, 1, 3);
-  const headDim = size(random, 1, 70);
-  const capacity = size(random, 1, most);
-  const places = distinct(random, Math.min(n, slotCount * capacity), slotCount * capacity);
-  const slots = places.map(place => Math.floor(place / capacity));
-  const positions = places.map(place => place % capacity);
-  return { n: places.length, slotCount, kvHeads, headDim, capacity, slots, positions };
-}
-
-export function append(random: Random): Call {
-  const { slots, positions, ...shape } = cached(random, 70);
-  const { n, slotCount, kvHeads, headDim, capacity } = shape;
-  const row = 4 * headDim;
-  const cache = output('cache', slotCount * kvHeads * capacity * row);
-  cache.parts = slots.flatMap((slot, t) => {
-    const rows = Array.from({ length: kvHeads }, (_, h) => (slot * kvHeads + h) * capacity + positions[t]!);
-    return rowsOf(rows, row);
-  });
-  return {
-    shape,
-    operands: [
-      cache,
-      input('x', floats(random, n * kvHeads * headDim)),
-      input('slots', int32(slots)),
-      input('positions', int32(positions)),
-    ],
-    args: ['cache', 'x', 'slots', 'positions', n, kvHeads, headDim, capacity],
-  };
-}
-
-export function attention(random: Random): Call {
-  const { slots, positions, ...shape } = cached(random, 70);
-  const { n, slotCount, kvHeads, headDim, capacity } = shape;
-  const heads = kvHeads * integer(random, 1, 3);
-  const row = 4 * headDim;
-  const parts = slots.flatMap((slot, t) => {
-    return Array.from({ length: kvHeads }, (_, h): [number, number] => {
-      return [(slot * kvHeads + h) * capacity * row, (positions[t]! + 1) * row];
-    });
-  });
-  const cache = (name: string) => {
-    return { ...input(name, floats(random, slotCount * kvHeads * capacity * headDim)), parts };
-  };
-  return {
-    shape: { ...shape, heads },
-    operands: [
-      output('out', n * heads * row),
-      input('q', floats(random, n * heads * headDim)),
-      cache('kCache'),
-      cache('vCache'),
-      input('slots', int32(slots)),
-      input('positions', int32(positions)),
-    ],
-    args: ['out', 'q', 'kCache', 'vCache', 'slots', 'positions', n, heads, kvHeads, headDim, capacity],
   };
 }
 

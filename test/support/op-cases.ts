@@ -5,10 +5,9 @@
 
 import { BLOCK, type DType } from '../../host/dtype.ts';
 import type { Random } from '../../host/random.ts';
+import { append, attention } from './cache-cases.ts';
 import type { Build } from './forms.ts';
 import {
-  append,
-  attention,
   elementwise,
   embedding,
   finite,
@@ -30,8 +29,6 @@ const CASES: Record<string, (random: Random, build: Build) => Call> = {
   activations8: activations,
   add: random => elementwise(random, ['a', 'b']),
   addBias,
-  append,
-  attention,
   crossEntropy,
   finite_halves: finiteHalves,
   penalize,
@@ -50,6 +47,10 @@ for (const dtype of Object.keys(BLOCK) as DType[]) {
 }
 for (const dtype of ['f32', 'f16', 'bf16', 'q8_0', 'q8_f32'] as const)
   CASES[`finite_${dtype}`] = finite(dtype);
+for (const dtype of ['f32', 'f16', 'q8_0'] as const) {
+  CASES[`append_${dtype}`] = append(dtype);
+  CASES[`attention_${dtype}`] = attention(dtype);
+}
 
 /** And for what assembly/train.ts exports beside these. */
 const TRAIN_CASES: Record<string, (random: Random) => Call> = {
