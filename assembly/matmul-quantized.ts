@@ -1,4 +1,4 @@
-// out = x · wᵀ for quantised weights in groups of four rows. One token: a group at a time, which reads weights as fast
+// out = x · wᵀ for small codes in groups of four rows. One token: a group at a time, which reads weights as fast
 // as memory gives them. Four tokens: two groups at a time, so that a loaded activation serves eight rows and a loaded
 // weight four tokens. Both sum in the same order, so a token's result does not depend on its company.
 
@@ -6,56 +6,27 @@ import { X_BLOCK } from './activations';
 import {
   IQ4_NL, IQ4_XS, pieces, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, superblockBytes,
 } from './block-formats';
-import { Q8_0, Q8_F32 } from './formats';
 import { storePart } from './math';
 import { groupOf, tileOf } from './piece-blocks';
-import { group8, pieceBytes8, tile8 } from './piece-q8';
-
-// @ts-ignore: decorator
-@inline
-function int8<T>(): bool {
-  return idof<T>() == idof<Q8_0>() || idof<T>() == idof<Q8_F32>();
-}
-
-/** Bytes of four rows of so many blocks of 32 columns. */
-// @ts-ignore: decorator
-@inline
-function bytesOfGroup<T>(blocks: i32): usize {
-  if (int8<T>()) return <usize>blocks * pieceBytes8<T>();
-  return <usize>(blocks / pieces<T>()) * superblockBytes<T>();
-}
-
-// @ts-ignore: decorator
-@inline
-function group<T>(w: usize, x: usize, blocks: i32): v128 {
-  return int8<T>() ? group8<T>(w, x, blocks) : groupOf<T>(w, x, blocks);
-}
-
-// @ts-ignore: decorator
-@inline
-function tile<T>(out: usize, outStride: usize, w: usize, v: usize, x: usize, xStride: usize, blocks: i32): void {
-  if (int8<T>()) tile8<T>(out, outStride, w, v, x, xStride, blocks);
-  else tileOf<T>(out, outStride, w, v, x, xStride, blocks);
-}
 
 // @ts-ignore: decorator
 @inline
 function matmul<T>(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
-  assert(cols % (int8<T>() ? 32 : 32 * pieces<T>()) == 0, 'matmul: cols must be a multiple of the block');
+  assert(cols % (32 * pieces<T>()) == 0, 'matmul: cols must be a multiple of the block');
   const blocks = cols >> 5;
-  const groupBytes = bytesOfGroup<T>(blocks), xStride = <usize>blocks * X_BLOCK;
+  const groupBytes = <usize>(blocks / pieces<T>()) * superblockBytes<T>(), xStride = <usize>blocks * X_BLOCK;
   const outStride = <usize>rows << 2;
   let r = 0;
   for (; r + 8 <= rows && n >= 4; r += 8) {
     let t = 0, o = out + (<usize>r << 2), xt = x;
     for (; t + 4 <= n; t += 4) {
-      tile<T>(o, outStride, w, w + groupBytes, xt, xStride, blocks);
+      tileOf<T>(o, outStride, w, w + groupBytes, xt, xStride, blocks);
       o += outStride << 2;
       xt += xStride << 2;
     }
     for (; t < n; t++) {
-      v128.store(o, group<T>(w, xt, blocks));
-      v128.store(o, group<T>(w + groupBytes, xt, blocks), 16);
+      v128.store(o, groupOf<T>(w, xt, blocks));
+      v128.store(o, groupOf<T>(w + groupBytes, xt, blocks), 16);
       o += outStride;
       xt += xStride;
     }
@@ -64,7 +35,7 @@ function matmul<T>(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32)
   for (; r < rows; r += 4) {
     let o = out + (<usize>r << 2), xt = x;
     for (let t = 0; t < n; t++) {
-      const sums = group<T>(w, xt, blocks);
+      const sums = groupOf<T>(w, xt, blocks);
       if (rows - r >= 4) v128.store(o, sums);
       else storePart(o, sums, rows - r);
       o += outStride;
@@ -75,12 +46,6 @@ function matmul<T>(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32)
 }
 
 /** x (n, cols/32) blocks of activations, w ⌈rows/4⌉ groups, out (n, rows). 7-bit activations: */
-export function matmul_q8_0(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
-  matmul<Q8_0>(out, x, w, n, rows, cols);
-}
-export function matmul_q8_f32(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
-  matmul<Q8_F32>(out, x, w, n, rows, cols);
-}
 export function matmul_iq4_nl(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
   matmul<IQ4_NL>(out, x, w, n, rows, cols);
 }

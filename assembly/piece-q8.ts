@@ -2,10 +2,19 @@
 // of 32 the product is an exact integer; blocks are summed in ascending order:
 //
 //     sum ← sum + f32(Σ q·qx − z·Σq) · (d · dx)
-
+//
+// The relaxed product is one instruction where the processor has one for it (VNNI, Arm's dot product), and five where the
+// engine must make it of three and two constants. There `Pairs` makes it of these three itself. Both are exact.
 import { X_BLOCK, X_OFFSET, X_SCALE } from './activations';
 import { Q8_0 } from './formats';
 import { halfToFloat4 } from './half';
+
+/** How the relaxed build multiplies: with the product of fours, or with that of pairs. The baseline build is `Pairs`. */
+export class Fours {}
+export class Pairs {}
+
+/** 1 in every i16: a constant in the code would be built anew at every use. */
+const ONES = memory.data<i16>([1], 2);
 
 /** Bytes of the scales at the beginning of a piece. */
 // @ts-ignore: decorator
@@ -26,19 +35,26 @@ function scales<T>(w: usize): v128 {
   return idof<T>() == idof<Q8_0>() ? halfToFloat4(v128.load_ext<u16>(w)) : v128.load(w);
 }
 
-/** sum + f32(dots − z·Σq) · (d · dx) */
+/** sum + f32(exact) · (d · dx) */
 // @ts-ignore: decorator
 @inline
-function addPiece(sum: v128, dots: v128, sums: v128, d: v128, x: usize): v128 {
-  const exact = i32x4.sub(dots, i32x4.mul(sums, v128.load32_splat(x, X_OFFSET)));
+function addPiece(sum: v128, exact: v128, d: v128, x: usize): v128 {
   return f32x4.add(sum, f32x4.mul(f32x4.convert_i32x4_s(exact), f32x4.mul(d, v128.load32_splat(x, X_SCALE))));
+}
+
+/** −z·Σq of the four rows, from which their products are counted on; sums: −Σq as i32, which an i16 holds. */
+// @ts-ignore: decorator
+@inline
+function begin(sums: v128, x: usize): v128 {
+  return i32x4.dot_i16x8_s(sums, v128.load32_splat(x, X_OFFSET));
 }
 
 /** acc + w · x, for four columns: w as stored, in the baseline build also with its signs extended. */
 // @ts-ignore: decorator
 @inline
-function dot(acc: v128, w: v128, x: v128): v128 {
-  return i32x4.relaxed_dot_i8x16_i7x16_add_s(w, x, acc);
+function dot<D>(acc: v128, w: v128, x: v128, ones: v128): v128 {
+  if (idof<D>() == idof<Fours>()) return i32x4.relaxed_dot_i8x16_i7x16_add_s(w, x, acc);
+  return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(w, x), ones));
 }
 // @ts-ignore: decorator
 @inline
@@ -51,70 +67,104 @@ function dotWide(acc: v128, w: v128, x0: v128, x1: v128): v128 {
   return dotPairs(acc, i16x8.extend_low_i8x16_s(w), i16x8.extend_high_i8x16_s(w), x0, x1);
 }
 
-/** Σ q·qx of a piece whose values begin at w; two chains, since a product waits for the one before. */
-// @ts-ignore: decorator
-@inline
-function dotPiece(w: usize, x: usize): v128 {
-  let a = i32x4.splat(0), b = a;
-  if (ASC_FEATURE_RELAXED_SIMD) {
-    a = dot(a, v128.load(w), v128.load32_splat(x));
-    b = dot(b, v128.load(w, 16), v128.load32_splat(x, 4));
-    a = dot(a, v128.load(w, 32), v128.load32_splat(x, 8));
-    b = dot(b, v128.load(w, 48), v128.load32_splat(x, 12));
-    a = dot(a, v128.load(w, 64), v128.load32_splat(x, 16));
-    b = dot(b, v128.load(w, 80), v128.load32_splat(x, 20));
-    a = dot(a, v128.load(w, 96), v128.load32_splat(x, 24));
-    b = dot(b, v128.load(w, 112), v128.load32_splat(x, 28));
-  } else {
-    a = dotWide(a, v128.load(w), v128.load32_splat(x), v128.load32_splat(x, 4));
-    b = dotWide(b, v128.load(w, 16), v128.load32_splat(x, 8), v128.load32_splat(x, 12));
-    a = dotWide(a, v128.load(w, 32), v128.load32_splat(x, 16), v128.load32_splat(x, 20));
-    b = dotWide(b, v128.load(w, 48), v128.load32_splat(x, 24), v128.load32_splat(x, 28));
-    a = dotWide(a, v128.load(w, 64), v128.load32_splat(x, 32), v128.load32_splat(x, 36));
-    b = dotWide(b, v128.load(w, 80), v128.load32_splat(x, 40), v128.load32_splat(x, 44));
-    a = dotWide(a, v128.load(w, 96), v128.load32_splat(x, 48), v128.load32_splat(x, 52));
-    b = dotWide(b, v128.load(w, 112), v128.load32_splat(x, 56), v128.load32_splat(x, 60));
-  }
-  return i32x4.add(a, b);
-}
-
-/** The four rows of the group at w with one token. */
-// @ts-ignore: decorator
-@inline
-export function group8<T>(w: usize, x: usize, blocks: i32): v128 {
-  let sum = f32x4.splat(0);
-  const head = scaleBytes<T>();
-  for (let b = 0; b < blocks; b++) {
-    const dots = dotPiece(w + head + 8, x);
-    sum = addPiece(sum, dots, v128.load_ext<i16>(w + head), scales<T>(w), x);
-    w += pieceBytes8<T>();
+/**
+ * The rows of four groups that lie `far` bytes apart with one token: out (4) four times, `outFar` bytes apart. `far` is 0 for
+ * a single group: it is then computed four times.
+ */
+export function fourGroups8<T, D>(out: usize, outFar: usize, w: usize, far: usize, x: usize, blocks: i32): void {
+  const head = scaleBytes<T>(), ones = v128.load16_splat(ONES);
+  let w1 = w + far, w2 = w1 + far, w3 = w2 + far;
+  let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
+  for (; blocks > 0; blocks--) {
+    let a0 = begin(v128.load_ext<i16>(w + head), x), a1 = begin(v128.load_ext<i16>(w1 + head), x);
+    let a2 = begin(v128.load_ext<i16>(w2 + head), x), a3 = begin(v128.load_ext<i16>(w3 + head), x);
+    const p0 = w + head + 8, p1 = w1 + head + 8, p2 = w2 + head + 8, p3 = w3 + head + 8;
+    if (ASC_FEATURE_RELAXED_SIMD) {
+      let y = v128.load32_splat(x);
+      a0 = dot<D>(a0, v128.load(p0), y, ones); a1 = dot<D>(a1, v128.load(p1), y, ones);
+      a2 = dot<D>(a2, v128.load(p2), y, ones); a3 = dot<D>(a3, v128.load(p3), y, ones);
+      y = v128.load32_splat(x, 4);
+      a0 = dot<D>(a0, v128.load(p0, 16), y, ones); a1 = dot<D>(a1, v128.load(p1, 16), y, ones);
+      a2 = dot<D>(a2, v128.load(p2, 16), y, ones); a3 = dot<D>(a3, v128.load(p3, 16), y, ones);
+      y = v128.load32_splat(x, 8);
+      a0 = dot<D>(a0, v128.load(p0, 32), y, ones); a1 = dot<D>(a1, v128.load(p1, 32), y, ones);
+      a2 = dot<D>(a2, v128.load(p2, 32), y, ones); a3 = dot<D>(a3, v128.load(p3, 32), y, ones);
+      y = v128.load32_splat(x, 12);
+      a0 = dot<D>(a0, v128.load(p0, 48), y, ones); a1 = dot<D>(a1, v128.load(p1, 48), y, ones);
+      a2 = dot<D>(a2, v128.load(p2, 48), y, ones); a3 = dot<D>(a3, v128.load(p3, 48), y, ones);
+      y = v128.load32_splat(x, 16);
+      a0 = dot<D>(a0, v128.load(p0, 64), y, ones); a1 = dot<D>(a1, v128.load(p1, 64), y, ones);
+      a2 = dot<D>(a2, v128.load(p2, 64), y, ones); a3 = dot<D>(a3, v128.load(p3, 64), y, ones);
+      y = v128.load32_splat(x, 20);
+      a0 = dot<D>(a0, v128.load(p0, 80), y, ones); a1 = dot<D>(a1, v128.load(p1, 80), y, ones);
+      a2 = dot<D>(a2, v128.load(p2, 80), y, ones); a3 = dot<D>(a3, v128.load(p3, 80), y, ones);
+      y = v128.load32_splat(x, 24);
+      a0 = dot<D>(a0, v128.load(p0, 96), y, ones); a1 = dot<D>(a1, v128.load(p1, 96), y, ones);
+      a2 = dot<D>(a2, v128.load(p2, 96), y, ones); a3 = dot<D>(a3, v128.load(p3, 96), y, ones);
+      y = v128.load32_splat(x, 28);
+      a0 = dot<D>(a0, v128.load(p0, 112), y, ones); a1 = dot<D>(a1, v128.load(p1, 112), y, ones);
+      a2 = dot<D>(a2, v128.load(p2, 112), y, ones); a3 = dot<D>(a3, v128.load(p3, 112), y, ones);
+    } else {
+      let y = v128.load32_splat(x), z = v128.load32_splat(x, 4);
+      a0 = dotWide(a0, v128.load(p0), y, z); a1 = dotWide(a1, v128.load(p1), y, z);
+      a2 = dotWide(a2, v128.load(p2), y, z); a3 = dotWide(a3, v128.load(p3), y, z);
+      y = v128.load32_splat(x, 8); z = v128.load32_splat(x, 12);
+      a0 = dotWide(a0, v128.load(p0, 16), y, z); a1 = dotWide(a1, v128.load(p1, 16), y, z);
+      a2 = dotWide(a2, v128.load(p2, 16), y, z); a3 = dotWide(a3, v128.load(p3, 16), y, z);
+      y = v128.load32_splat(x, 16); z = v128.load32_splat(x, 20);
+      a0 = dotWide(a0, v128.load(p0, 32), y, z); a1 = dotWide(a1, v128.load(p1, 32), y, z);
+      a2 = dotWide(a2, v128.load(p2, 32), y, z); a3 = dotWide(a3, v128.load(p3, 32), y, z);
+      y = v128.load32_splat(x, 24); z = v128.load32_splat(x, 28);
+      a0 = dotWide(a0, v128.load(p0, 48), y, z); a1 = dotWide(a1, v128.load(p1, 48), y, z);
+      a2 = dotWide(a2, v128.load(p2, 48), y, z); a3 = dotWide(a3, v128.load(p3, 48), y, z);
+      y = v128.load32_splat(x, 32); z = v128.load32_splat(x, 36);
+      a0 = dotWide(a0, v128.load(p0, 64), y, z); a1 = dotWide(a1, v128.load(p1, 64), y, z);
+      a2 = dotWide(a2, v128.load(p2, 64), y, z); a3 = dotWide(a3, v128.load(p3, 64), y, z);
+      y = v128.load32_splat(x, 40); z = v128.load32_splat(x, 44);
+      a0 = dotWide(a0, v128.load(p0, 80), y, z); a1 = dotWide(a1, v128.load(p1, 80), y, z);
+      a2 = dotWide(a2, v128.load(p2, 80), y, z); a3 = dotWide(a3, v128.load(p3, 80), y, z);
+      y = v128.load32_splat(x, 48); z = v128.load32_splat(x, 52);
+      a0 = dotWide(a0, v128.load(p0, 96), y, z); a1 = dotWide(a1, v128.load(p1, 96), y, z);
+      a2 = dotWide(a2, v128.load(p2, 96), y, z); a3 = dotWide(a3, v128.load(p3, 96), y, z);
+      y = v128.load32_splat(x, 56); z = v128.load32_splat(x, 60);
+      a0 = dotWide(a0, v128.load(p0, 112), y, z); a1 = dotWide(a1, v128.load(p1, 112), y, z);
+      a2 = dotWide(a2, v128.load(p2, 112), y, z); a3 = dotWide(a3, v128.load(p3, 112), y, z);
+    }
+    s0 = addPiece(s0, a0, scales<T>(w), x);
+    s1 = addPiece(s1, a1, scales<T>(w1), x);
+    s2 = addPiece(s2, a2, scales<T>(w2), x);
+    s3 = addPiece(s3, a3, scales<T>(w3), x);
+    w += pieceBytes8<T>(); w1 += pieceBytes8<T>(); w2 += pieceBytes8<T>(); w3 += pieceBytes8<T>();
     x += X_BLOCK;
   }
-  return sum;
+  v128.store(out, s0); out += outFar;
+  v128.store(out, s1); out += outFar;
+  v128.store(out, s2); out += outFar;
+  v128.store(out, s3);
 }
 
 /** The eight rows of the groups at w and v with four tokens: out (4, 8) at a stride. */
-// @ts-ignore: decorator
-@inline
-export function tile8<T>(out: usize, outStride: usize, w: usize, v: usize, x0: usize, xStride: usize, blocks: i32): void {
-  const zero = i32x4.splat(0);
+export function tile8<T, D>(out: usize, outStride: usize, w: usize, v: usize, x0: usize, xStride: usize, blocks: i32): void {
   const head = scaleBytes<T>();
+  const ones = v128.load16_splat(ONES);
   let x1 = x0 + xStride, x2 = x1 + xStride, x3 = x2 + xStride;
   let w0 = f32x4.splat(0), w1 = w0, w2 = w0, w3 = w0, v0 = w0, v1 = w0, v2 = w0, v3 = w0;
   for (let b = 0; b < blocks; b++) {
-    let a0 = zero, a1 = zero, a2 = zero, a3 = zero, c0 = zero, c1 = zero, c2 = zero, c3 = zero;
+    const sumsW = v128.load_ext<i16>(w + head), sumsV = v128.load_ext<i16>(v + head);
+    let a0 = begin(sumsW, x0), a1 = begin(sumsW, x1), a2 = begin(sumsW, x2), a3 = begin(sumsW, x3);
+    let c0 = begin(sumsV, x0), c1 = begin(sumsV, x1), c2 = begin(sumsV, x2), c3 = begin(sumsV, x3);
     let p = w + head + 8, q = v + head + 8;
     for (const end = x0 + X_SCALE; x0 < end; ) {
       const a = v128.load(p), c = v128.load(q);
       if (ASC_FEATURE_RELAXED_SIMD) {
         let x = v128.load32_splat(x0);
-        a0 = dot(a0, a, x); c0 = dot(c0, c, x);
+        a0 = dot<D>(a0, a, x, ones); c0 = dot<D>(c0, c, x, ones);
         x = v128.load32_splat(x1);
-        a1 = dot(a1, a, x); c1 = dot(c1, c, x);
+        a1 = dot<D>(a1, a, x, ones); c1 = dot<D>(c1, c, x, ones);
         x = v128.load32_splat(x2);
-        a2 = dot(a2, a, x); c2 = dot(c2, c, x);
+        a2 = dot<D>(a2, a, x, ones); c2 = dot<D>(c2, c, x, ones);
         x = v128.load32_splat(x3);
-        a3 = dot(a3, a, x); c3 = dot(c3, c, x);
+        a3 = dot<D>(a3, a, x, ones); c3 = dot<D>(c3, c, x, ones);
         x0 += 4; x1 += 4; x2 += 4; x3 += 4;
       } else {
         const al = i16x8.extend_low_i8x16_s(a), ah = i16x8.extend_high_i8x16_s(a);
@@ -132,12 +182,12 @@ export function tile8<T>(out: usize, outStride: usize, w: usize, v: usize, x0: u
       p += 16; q += 16;
     }
     // the x pointers stand at the ends of the values now
-    let d = scales<T>(w), sums = v128.load_ext<i16>(w + head);
-    w0 = addPiece(w0, a0, sums, d, x0 - X_SCALE); w1 = addPiece(w1, a1, sums, d, x1 - X_SCALE);
-    w2 = addPiece(w2, a2, sums, d, x2 - X_SCALE); w3 = addPiece(w3, a3, sums, d, x3 - X_SCALE);
-    d = scales<T>(v); sums = v128.load_ext<i16>(v + head);
-    v0 = addPiece(v0, c0, sums, d, x0 - X_SCALE); v1 = addPiece(v1, c1, sums, d, x1 - X_SCALE);
-    v2 = addPiece(v2, c2, sums, d, x2 - X_SCALE); v3 = addPiece(v3, c3, sums, d, x3 - X_SCALE);
+    let d = scales<T>(w);
+    w0 = addPiece(w0, a0, d, x0 - X_SCALE); w1 = addPiece(w1, a1, d, x1 - X_SCALE);
+    w2 = addPiece(w2, a2, d, x2 - X_SCALE); w3 = addPiece(w3, a3, d, x3 - X_SCALE);
+    d = scales<T>(v);
+    v0 = addPiece(v0, c0, d, x0 - X_SCALE); v1 = addPiece(v1, c1, d, x1 - X_SCALE);
+    v2 = addPiece(v2, c2, d, x2 - X_SCALE); v3 = addPiece(v3, c3, d, x3 - X_SCALE);
     w += pieceBytes8<T>(); v += pieceBytes8<T>();
     x0 += 8; x1 += 8; x2 += 8; x3 += 8;
   }

@@ -2,8 +2,8 @@
 // in a group one piece for every 32 columns, so that one stream brings scales and weights in the order of their use.
 // A vector holds some columns of all four rows: products sum up in a lane a row.
 //
-//     q8_0   (144 bytes)   f16 d[4], i16 Σq[4], i8 q[8][16]     four columns a vector; Σq corrects for the
-//     q8_f32 (152 bytes)   f32 d[4], i16 Σq[4], i8 q[8][16]     activations' zero point
+//     q8_0   (144 bytes)   f16 d[4], i16 −Σq[4], i8 q[8][16]    four columns a vector; −Σq corrects for the
+//     q8_f32 (152 bytes)   f32 d[4], i16 −Σq[4], i8 q[8][16]    activations' zero point
 //
 // Relaxed build: column k of row r stands in byte 4r + k.
 // Baseline build, whose products take pairs of i16: columns 0, 1 of every row and then columns 2, 3, so that a sign
@@ -71,7 +71,7 @@ function putPiece8(out: usize, a: usize, b: usize, c: usize, d: usize): void {
     sums,
     put16Columns(out + 72, v128.load(a, 16), v128.load(b, 16), v128.load(c, 16), v128.load(d, 16)),
   );
-  v128.store64_lane(out, i16x8.narrow_i32x4_s(sums, sums), 0);
+  v128.store64_lane(out, i16x8.neg(i16x8.narrow_i32x4_s(sums, sums)), 0);
 }
 
 /** rows (count, cols/32) blocks { f16 d; i8 q[32] } → out, ⌈count/4⌉ groups; rows beyond the last become 0 */

@@ -16,7 +16,7 @@ import { type Limits, machineLines, modelLines, type Row } from './table.ts';
 
 const HELP = `npm run bench -- [options]
   --install            install the rivals into bench/rivals/node_modules (their scripts do not run), then run
-  --models A,B         SHAPE-TYPE of 15M 110M 1.1B and F32 F16 Q8_0 Q4_0 (default: 110M and 1.1B in Q8_0 and Q4_0)
+  --models A,B         SHAPE-TYPE of 15M 110M 1.1B and F32 F16 Q8_0 Q4_0 Q4_K (default: 110M and 1.1B in Q8_0 and Q4_0)
   --only A,B           of ${SYSTEMS.map(system => system.name).join(' ')}
   --reps N             repetitions whose median is reported (default 5)
   --budget SECONDS     begin no repetition of a measurement after so long (default 60)

@@ -1,13 +1,15 @@
 // Writes a synthetic Llama as GGUF: node dist/bench/make-model.js 110M-Q8_0 [1.1B-Q4_0 …] [--out FOLDER]
 //
 // A Q8_0 file holds what was drawn: random int8 values under a scale per block of 32. The other types of a shape hold
-// the same values: F32 exactly, F16 rounded, Q4_0 quantised as ggml does it. So engines can be compared across types.
+// the same values: F32 exactly, F16 rounded, Q4_0 quantised as ggml does it, Q4_K from the least to the largest value
+// of every 32. So engines can be compared across types.
 
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type GgufTensorData, type GgufValue, ggufChunks } from '../host/gguf-write.ts';
 import { halfToNumber } from '../host/half.ts';
+import { packK4 } from '../host/quantize/packed-scales.ts';
 import { cacheFolder } from './paths.ts';
 import { normalTable, randomBits, seedOf } from './random.ts';
 import type { Shape, SyntheticTensor, WeightType } from './synthetic.ts';
@@ -100,6 +102,48 @@ function toQ4({ values, scaleOf, scales }: Draw): Uint8Array {
   return out;
 }
 
+/** Superblocks of 256: value = d · scale · q − dmin · min, with 6 bits of scale and min for every 32 values. */
+function toQ4K({ values, scaleOf, scales }: Draw): Uint8Array {
+  const superblocks = values.length / 256;
+  const out = new Uint8Array(superblocks * 144);
+  const steps = new Float64Array(8);
+  const leasts = new Float64Array(8);
+  const codes = { scales: new Uint8Array(8), mins: new Uint8Array(8) };
+  for (let s = 0, at = 0; s < superblocks; s++, at += 144) {
+    for (let j = 0; j < 8; j++) {
+      const from = s * 256 + j * BLOCK;
+      let least = 0;
+      let largest = 0;
+      for (let k = from; k < from + BLOCK; k++) {
+        if (values[k]! < least) least = values[k]!;
+        if (values[k]! > largest) largest = values[k]!;
+      }
+      const scale = scales[scaleOf[from >> 5]!]!;
+      steps[j] = ((largest - least) / 15) * scale;
+      leasts[j] = -least * scale;
+    }
+    const halves = [Math.max(...steps) / 63, Math.max(...leasts) / 63].map(toHalf);
+    const [d, dmin] = halves.map(halfToNumber) as [number, number];
+    new Uint16Array(out.buffer, at, 2).set(halves);
+    for (let j = 0; j < 8; j++) {
+      codes.scales[j] = d === 0 ? 0 : Math.min(63, Math.round(steps[j]! / d));
+      codes.mins[j] = dmin === 0 ? 0 : Math.min(63, Math.round(leasts[j]! / dmin));
+    }
+    packK4(codes.scales, codes.mins, out, at + 4);
+    for (let j = 0; j < 8; j++) {
+      const from = s * 256 + j * BLOCK;
+      const scale = scales[scaleOf[from >> 5]!]!;
+      const step = d * codes.scales[j]!;
+      const least = dmin * codes.mins[j]!;
+      for (let k = 0; k < BLOCK; k++) {
+        const q = step === 0 ? 0 : Math.round((values[from + k]! * scale + least) / step);
+        out[at + 16 + (j >> 1) * BLOCK + k]! |= Math.max(0, Math.min(15, q)) << ((j & 1) * 4);
+      }
+    }
+  }
+  return out;
+}
+
 function toF32({ values, scaleOf, scales }: Draw): Uint8Array {
   const out = new Float32Array(values.length);
   for (let i = 0; i < out.length; i++) out[i] = values[i]! * scales[scaleOf[i >> 5]!]!;
@@ -122,6 +166,7 @@ const ENCODE: Record<WeightType, (drawn: Draw) => Uint8Array> = {
   F16: toF16,
   Q8_0: toQ8,
   Q4_0: toQ4,
+  Q4_K: toQ4K,
 };
 
 function metadata(shape: Shape, type: WeightType): [string, GgufValue][] {

@@ -16,6 +16,9 @@ export interface Shape {
 export const VOCAB_SIZE = 32000;
 export const CONTEXT_LENGTH = 2048;
 
+/** Tokens that every contender's context holds. */
+export const CONTEXT = 1024;
+
 /** llama2.c's 15M and 110M, and TinyLlama. */
 export const SHAPES: Record<string, Shape> = {
   '15M': { name: '15M', dim: 288, nLayers: 6, nHeads: 6, nKvHeads: 6, hiddenDim: 768, tied: true },
@@ -23,7 +26,7 @@ export const SHAPES: Record<string, Shape> = {
   '1.1B': { name: '1.1B', dim: 2048, nLayers: 22, nHeads: 32, nKvHeads: 4, hiddenDim: 5632, tied: false },
 };
 
-export type WeightType = 'F32' | 'F16' | 'Q8_0' | 'Q4_0';
+export type WeightType = 'F32' | 'F16' | 'Q8_0' | 'Q4_0' | 'Q4_K';
 
 /** ggml's number, values and bytes of a block, and llama.cpp's `general.file_type`. */
 export const WEIGHT_TYPES: Record<
@@ -34,6 +37,7 @@ export const WEIGHT_TYPES: Record<
   F16: { ggml: 1, values: 1, bytes: 2, fileType: 1 },
   Q8_0: { ggml: 8, values: 32, bytes: 34, fileType: 7 },
   Q4_0: { ggml: 2, values: 32, bytes: 18, fileType: 2 },
+  Q4_K: { ggml: 12, values: 256, bytes: 144, fileType: 14 },
 };
 
 export interface SyntheticTensor {
@@ -101,6 +105,11 @@ export function promptMacs(shape: Shape, n: number): number {
     if (rows > 1 && isRead(shape, name)) macs += rows * cols * (isOutput ? 1 : n);
   }
   return macs;
+}
+
+/** Bytes of the keys and values of `tokens` tokens, at so many bytes a number. */
+export function cacheBytes({ dim, nLayers, nHeads, nKvHeads }: Shape, tokens: number, bytes: number): number {
+  return 2 * nLayers * tokens * (dim / nHeads) * nKvHeads * bytes;
 }
 
 export const BOS = 1;

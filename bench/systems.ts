@@ -22,11 +22,13 @@ export interface System {
   mustAgree: number;
   /** Runs at these numbers of threads; more with --all-threads. */
   threads: 'one' | 'every' | 'one-or-every';
+  /** Bytes of a number in its kv cache, where its memory is compared with the file's and the cache's size. */
+  cacheNumber?: number;
   /** Bytes of weights read for a token, where they are not the GGUF file's. */
   bytesPerToken?: (shape: Shape) => number;
 }
 
-const ALL: WeightType[] = ['F32', 'F16', 'Q8_0', 'Q4_0'];
+const ALL: WeightType[] = ['F32', 'F16', 'Q8_0', 'Q4_0', 'Q4_K'];
 const base = {
   packages: [],
   chromium: false,
@@ -37,7 +39,7 @@ const base = {
 } as const;
 
 export const SYSTEMS: System[] = [
-  { ...base, name: 'cria', label: 'Cria', script: 'cria' },
+  { ...base, name: 'cria', label: 'Cria', script: 'cria', threads: 'every', cacheNumber: 4 },
   {
     ...base,
     name: 'cria-node24',
@@ -45,6 +47,8 @@ export const SYSTEMS: System[] = [
     script: 'cria',
     packages: ['node24'],
     node24: true,
+    threads: 'every',
+    cacheNumber: 4,
   },
   {
     ...base,

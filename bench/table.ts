@@ -1,8 +1,9 @@
+import { statSync } from 'node:fs';
 import type { Machine } from './machine.ts';
-import { parseName } from './make-model.ts';
+import { makeModel, parseName } from './make-model.ts';
 import type { Report } from './protocol.ts';
-import { bytesPerToken, promptMacs } from './synthetic.ts';
-import { recordedFigures, SYSTEMS, weightBytes } from './systems.ts';
+import { bytesPerToken, CONTEXT, cacheBytes, promptMacs } from './synthetic.ts';
+import { recordedFigures, SYSTEMS, type System, weightBytes } from './systems.ts';
 
 /** What the machine can do at most, with one core and with all: GB/s read, 10⁹ integer multiply-adds/s. */
 export interface Limits {
@@ -55,6 +56,16 @@ function align(cells: string[][]): string[] {
   );
 }
 
+/** Megabytes, and how much more they are than the file and the kv cache. */
+function memoryCell({ cacheNumber }: System, { model, report }: Row): string {
+  const peak = report?.peakMemoryBytes;
+  if (peak === undefined) return '-';
+  const megabytes = (peak / 1e6).toFixed(0);
+  if (cacheNumber === undefined) return `${megabytes}      `;
+  const needed = statSync(makeModel(model)).size + cacheBytes(parseName(model).shape, CONTEXT, cacheNumber);
+  return `${megabytes} ${`+${(100 * (peak / needed - 1)).toFixed(0)}%`.padStart(5)}`;
+}
+
 /** The table of one model. A share is of what the machine's memory, or its integer units, would allow at most. */
 export function modelLines(model: string, rows: Row[], limits: Limits): string[] {
   const { shape, type } = parseName(model);
@@ -87,10 +98,17 @@ export function modelLines(model: string, rows: Row[], limits: Limits): string[]
     });
     const { median } = report.decode;
     const bytes = median * weightBytes(system, shape, type);
-    const memory = report.peakMemoryBytes === undefined ? '-' : (report.peakMemoryBytes / 1e6).toFixed(0);
     const load = (report.loadMs / 1000).toFixed(2);
     const decode = `${number(median)} ${share(bytes / 1e9, limit.read)}`;
-    cells.push([system.label, `${row.threads}`, load, ...prompts, decode, memory, row.status]);
+    cells.push([
+      system.label,
+      `${row.threads}`,
+      load,
+      ...prompts,
+      decode,
+      memoryCell(system, row),
+      row.status,
+    ]);
   }
   const megabytes = (bytesPerToken(shape, type) / 1e6).toFixed(1);
   const most = (limits.one.read * 1e9) / bytesPerToken(shape, type);

@@ -1,8 +1,12 @@
 import type { CacheDType, DType } from './dtype.ts';
 import type { Metadata } from './model-file.ts';
+import type { ByteSource } from './source.ts';
 
-/** A path, a URL (file:, http:, https:, blob:, data:), or the bytes themselves. */
-export type ModelSource = string | URL | ArrayBuffer | Uint8Array | Blob;
+/**
+ * A path, a URL (file:, http:, https:, blob:, data:), the bytes themselves, or a source of one's own. A path or URL may also
+ * lead to the manifest of a model in parts, which lie beside it.
+ */
+export type ModelSource = string | URL | ArrayBuffer | Uint8Array | Blob | ByteSource;
 
 export interface OpenOptions {
   /** 'wasm' computes in SIMD kernels; 'reference' in plain f64 loops, slowly, as the specification. 'auto' is 'wasm'. */
@@ -19,6 +23,8 @@ export interface OpenOptions {
    * the same bits. Default 'auto'.
    */
   threads?: number | 'auto';
+  /** Bytes that the model may take, loading included: what needs more is refused before anything is allocated. */
+  memoryLimit?: number;
   /** llama2.c's tokenizer file, for models that bring no vocabulary. */
   tokenizer?: ModelSource;
   signal?: AbortSignal;

@@ -6,6 +6,9 @@ export type Buf = number;
 /** Backends may lay out rows in groups of so many. */
 export const ROWS_TOGETHER = 4;
 
+/** Buffers begin at multiples of so many bytes, a cache line. */
+export const ALIGN = 64;
+
 /** A stored matrix: `rows` rows of `cols` values, contiguous. Vectors are one row. */
 export interface Tensor {
   buf: Buf;
@@ -43,6 +46,12 @@ export interface Backend {
   readonly bytes: number;
 
   // memory: freed as a whole by `dispose`
+  /**
+   * Makes room at once for what will be allocated: `bytes`, buffers beginning at multiples of `ALIGN`, of which `scratch` are
+   * for the backend's own use. What is not reserved is taken when it is allocated.
+   * @returns false if there is no such room; nothing is taken then
+   */
+  reserve(bytes: number, scratch: number): boolean;
   allocF32(count: number): Buf;
   allocI32(count: number): Buf;
   /** @throws StateError 'out-of-memory' when the backend cannot hold it. */

@@ -23,7 +23,8 @@ export async function buildModel(
     const { config } = file;
     const limits = limitsOf(config, options);
     if (place.backend === 'wasm') {
-      checkMemory(planMemory(file, options, Math.max(1, place.threads)), source.name);
+      const plan = planMemory(file, options, Math.max(1, place.threads), source.held);
+      checkMemory(plan, source.name, options.memoryLimit);
     }
     const total = storedBytes(file.tensors.values());
     let loaded = 0;

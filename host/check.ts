@@ -38,7 +38,7 @@ const SIGNAL = kind(
 );
 const CALLBACK = kind('a function', v => typeof v === 'function');
 const LIKE_A_NAME = kind(
-  'a path, URL, ArrayBuffer, Uint8Array or Blob',
+  'a path, URL, ArrayBuffer, Uint8Array, Blob or source of your own',
   v => typeof v === 'string' || isObject(v),
 );
 
@@ -55,6 +55,7 @@ export const OPEN_RULES: Rules = {
     numeric: true,
     test: v => v === 'auto' || (Number.isInteger(v) && (v as number) >= 0 && (v as number) <= 64),
   },
+  memoryLimit: integer(1, Number.MAX_SAFE_INTEGER, 'a number of bytes'),
   tokenizer: LIKE_A_NAME,
   signal: SIGNAL,
   onProgress: CALLBACK,
@@ -100,8 +101,13 @@ export const BEST_RULES: Rules = { ...TOKEN_RULES, samples: SAMPLES, score: CALL
 
 export const VOCABULARY_RULES: Rules = { signal: SIGNAL };
 
-export const INSPECT_RULES: Rules = {
-  contextLength: integer(1, LARGEST, 'an integer of at least 1'),
+const { contextLength, sequences, kvCache, threads, memoryLimit } = OPEN_RULES as Record<string, Rule>;
+export const ESTIMATE_RULES: Rules = {
+  contextLength: contextLength!,
+  sequences: sequences!,
+  kvCache: kvCache!,
+  threads: threads!,
+  memoryLimit: memoryLimit!,
   signal: SIGNAL,
 };
 

@@ -91,6 +91,14 @@ export function activationBits(weights: DType): 7 | 8 | undefined {
   return weights.startsWith('q8') || weights.startsWith('iq4') ? 7 : 8;
 }
 
+/** Bytes of a block of 32 rounded activations in the build that takes more (assembly/activations.ts). */
+export const ACTIVATION_BLOCK = 72;
+
+/** Bytes that attention works in: 32 keys and as many values as f32, a largest score and a sum for each query. */
+export function attentionBytes(queries: number, headDim: number): number {
+  return 2 * 32 * 16 * Math.ceil(headDim / 4) + 8 * queries;
+}
+
 /** Bytes that a tensor takes in WASM memory. */
 export function memoryBytes({ dtype, rows, cols }: { dtype: DType; rows: number; cols: number }): number {
   const block = GROUPED[dtype];

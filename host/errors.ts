@@ -4,6 +4,12 @@ export type ErrorCode =
   | 'file-not-found'
   | 'file-unreadable'
   | 'file-unwritable'
+  | 'file-changed'
+  | 'access-denied'
+  | 'network-failed'
+  | 'bad-range'
+  | 'unknown-size'
+  | 'needs-random-access'
   | 'file-empty'
   | 'file-truncated'
   | 'bad-magic'
@@ -23,6 +29,9 @@ export type ErrorCode =
   | 'bad-offset'
   | 'tensor-overlap'
   | 'tensor-outside-file'
+  // a model in parts
+  | 'bad-manifest'
+  | 'wrong-hash'
   // what the file describes
   | 'missing-key'
   | 'wrong-key-type'

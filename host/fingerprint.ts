@@ -21,6 +21,7 @@ export class Fingerprint {
     return {
       name: source.name,
       size: source.size,
+      ordered: source.ordered ?? false,
       readInto: async (view, offset, signal) => {
         await source.readInto(view, offset, signal);
         const tensor = tensors.get(offset);

@@ -2,16 +2,18 @@ import type { Backend } from './backend.ts';
 import { kernels } from './inlined.ts';
 import { Llama, type LlamaLimits } from './llama.ts';
 import { LocalRunner } from './local-runner.ts';
+import { takeMemory } from './memory.ts';
 import type { ModelFile } from './model-file.ts';
 import { Pace } from './pace.ts';
 import type { LoadCalls, Place } from './place.ts';
+import { shareOf } from './ranks/share.ts';
 import type { Runner } from './runner.ts';
 import type { Source } from './source.ts';
 import { instantiate, Wasm } from './wasm.ts';
 import { loadWeights } from './weights.ts';
 
-/** The calling thread has other things to do. */
-const PIECE_MS = 50;
+/** The calling thread has other things to do, and may be kept from them for a tenth of a second. */
+const PIECE_MS = 80;
 
 /** The calling thread as the place of a model. */
 export class Here implements Place {
@@ -36,6 +38,7 @@ export class Here implements Place {
     limits: LlamaLimits,
     calls: LoadCalls,
   ): Promise<Runner> {
+    takeMemory(this.#backend, file, limits, shareOf(file.config), source.name);
     const weights = await loadWeights(this.#backend, file, source, calls);
     const llama = new Llama(this.#backend, file.config, weights, limits);
     return new LocalRunner(llama, new Pace(PIECE_MS, 1, limits.batch));

@@ -3,13 +3,16 @@
 
 import type { ModelSource, OpenOptions } from './api.ts';
 import { buildModel } from './build-model.ts';
-import { checkOptions, INSPECT_RULES, OPEN_RULES, VOCABULARY_RULES } from './check.ts';
+import { checkOptions, ESTIMATE_RULES, OPEN_RULES, VOCABULARY_RULES } from './check.ts';
 import { readGgufHeader, readModelFile } from './checkpoint.ts';
 import { FileError } from './errors.ts';
+import type { Estimate, EstimateOptions } from './estimate.ts';
 import type { FileReport } from './inspect.ts';
 import type { Model } from './model.ts';
 import type { Place } from './place.ts';
 import type { QuantizeOptions, QuantizeReport, Sink } from './quantize/index.ts';
+import type { Manifest } from './sources/manifest.ts';
+import type { SinkFor, SplitOptions } from './sources/split.ts';
 import { openSource, readAll } from './sources.ts';
 import { ranksFor } from './threads.ts';
 import { Tokenizer } from './tokenizer.ts';
@@ -17,12 +20,15 @@ import { vocabularyFromLlama2c, vocabularyFromMetadata } from './vocabulary.ts';
 
 export type * from './api.ts';
 export { CriaError, type ErrorCode, FileError, OptionError, StateError } from './errors.ts';
+export type { Estimate, EstimateOptions } from './estimate.ts';
 export type { FileReport } from './inspect.ts';
-export type { MemoryPlan } from './memory.ts';
 export type { Model } from './model.ts';
 export type { LlamaConfig, Metadata, MetadataValue, Vocabulary } from './model-file.ts';
 export type { QuantizeOptions, QuantizeReport, Sink } from './quantize/index.ts';
 export { QUANTIZE_TYPES, type QuantizeType } from './quantize/recipe.ts';
+export type { ByteSource } from './source.ts';
+export type { Manifest, Part } from './sources/manifest.ts';
+export type { SinkFor, SplitOptions } from './sources/split.ts';
 export type { StreamDecoder, Tokenizer } from './tokenizer.ts';
 
 /**
@@ -84,9 +90,9 @@ export async function openTokenizer(
  */
 export async function inspect(
   source: ModelSource,
-  options: { contextLength?: number; signal?: AbortSignal } = {},
+  options: EstimateOptions & { signal?: AbortSignal } = {},
 ): Promise<FileReport> {
-  checkOptions('inspect', options, INSPECT_RULES);
+  checkOptions('inspect', options, ESTIMATE_RULES);
   const { report } = await import('./inspect.ts');
   const opened = await openSource(source, options.signal);
   try {
@@ -94,6 +100,41 @@ export async function inspect(
   } finally {
     await opened.close();
   }
+}
+
+/**
+ * How much memory a model would take when opened so, from the header alone, whether it would find it, and the longest
+ * context that would.
+ * @throws FileError for a file that cannot be run; OptionError
+ */
+export async function estimate(
+  source: ModelSource,
+  options: EstimateOptions & { signal?: AbortSignal } = {},
+): Promise<Estimate> {
+  checkOptions('estimate', options, ESTIMATE_RULES);
+  const { estimateFile } = await import('./estimate.ts');
+  const { signal, ...rest } = options;
+  const opened = await openSource(source, signal);
+  try {
+    return estimateFile(await readModelFile(opened, signal), opened, rest);
+  } finally {
+    await opened.close();
+  }
+}
+
+/**
+ * Cuts a file into parts of at most `part` bytes and writes a manifest last, which `open` takes in the file's place.
+ * @param sinkFor opens a file of that name to be written
+ * @returns the manifest
+ * @throws OptionError; FileError for what is wrong with the file; the signal's reason; what `sinkFor` and its sinks throw
+ */
+export async function split(
+  source: ModelSource,
+  sinkFor: SinkFor,
+  options: SplitOptions = {},
+): Promise<Manifest> {
+  const { split } = await import('./sources/split.ts');
+  return split(source, sinkFor, options);
 }
 
 /**

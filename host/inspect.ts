@@ -1,6 +1,6 @@
 import { readGgufHeader, readModelFile } from './checkpoint.ts';
 import { CriaError } from './errors.ts';
-import { type MemoryPlan, planMemory } from './memory.ts';
+import { type Estimate, type EstimateOptions, estimateFile } from './estimate.ts';
 import type { LlamaConfig, Metadata } from './model-file.ts';
 import type { Source } from './source.ts';
 
@@ -20,12 +20,11 @@ export interface FileReport {
     bytes: number;
     offset: number;
   }[];
-  runnable: { config: LlamaConfig; memory: MemoryPlan } | { error: CriaError };
+  runnable: { config: LlamaConfig; memory: Estimate } | { error: CriaError };
 }
 
-interface ReportOptions {
-  contextLength?: number;
-  signal?: AbortSignal;
+interface ReportOptions extends EstimateOptions {
+  signal?: AbortSignal | undefined;
 }
 
 export async function report(source: Source, options: ReportOptions): Promise<FileReport> {
@@ -66,10 +65,10 @@ export async function report(source: Source, options: ReportOptions): Promise<Fi
   };
 }
 
-async function plan(source: Source, { contextLength, signal }: ReportOptions) {
+async function plan(source: Source, { signal, ...options }: ReportOptions) {
   try {
     const file = await readModelFile(source, signal);
-    return { file, config: file.config, memory: planMemory(file, { contextLength }) };
+    return { file, config: file.config, memory: estimateFile(file, source, options) };
   } catch (error) {
     if (error instanceof CriaError) return { error };
     throw error;

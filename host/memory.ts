@@ -1,8 +1,18 @@
-import { type CacheDType, memoryBytes, rowBytes } from './dtype.ts';
+import { ALIGN, type Backend, ROWS_TOGETHER } from './backend.ts';
+import {
+  ACTIVATION_BLOCK,
+  activationBits,
+  attentionBytes,
+  type CacheDType,
+  type DType,
+  GROUPED,
+  memoryBytes,
+  rowBytes,
+} from './dtype.ts';
 import { OptionError, StateError } from './errors.ts';
 import type { LlamaLimits } from './llama.ts';
 import type { LlamaConfig, ModelFile, StoredTensor } from './model-file.ts';
-import { rowsOf, type Share, shareOf } from './ranks/share.ts';
+import { capacityFor, rowsOf, type Share, sharedBytes, shareOf } from './ranks/share.ts';
 
 /** What a caller asks of the memory. */
 export interface Room {
@@ -46,51 +56,128 @@ export function limitsOf(config: LlamaConfig, room: Room = {}): LlamaLimits {
 
 /** Bytes that a model takes when opened so. */
 export interface MemoryPlan {
+  contextLength: number;
+  /** At least one computes. */
+  threads: number;
   weights: number;
   /** Of one token's keys and values in all layers. */
   cachePerToken: number;
   cache: number;
+  /** Of a batch, of sampling, and of what threads give each other. */
   activations: number;
+  /** What the kernels themselves keep, no more. */
+  kernels: number;
+  /** The sum of these four. */
   total: number;
   /** Of the rank that takes most: each has a memory of its own. */
   largest: number;
+  /** About what is held besides while the weights stream in, outside of WebAssembly memory. */
+  loading: number;
 }
 
-/** One WebAssembly memory. */
-const MOST = 2 ** 32 - 2 ** 24;
+/** What a rank's memory holds. */
+type RankPlan = Pick<MemoryPlan, 'weights' | 'cache' | 'activations' | 'kernels' | 'total'> & {
+  /** For rows before they are laid out, rounded activations, ids: a part of `activations`. */
+  scratch: number;
+};
 
-/** @throws StateError 'out-of-memory' for a plan that no memory can hold, before any of it is taken */
-export function checkMemory({ weights, cache, activations, largest }: MemoryPlan, name: string): void {
-  if (largest < MOST) return;
-  throw new StateError('out-of-memory', {
-    where: name,
-    expected: `less than ${MOST} bytes a thread, the most that a WebAssembly memory holds`,
-    got: `${largest}; in all ${weights} of weights, ${cache} of keys and values, ${activations} of activations`,
-    hint: 'Open it with more threads, a smaller contextLength or a smaller kvCache, or take a smaller model.',
-  });
+/** One WebAssembly memory must stay below it. */
+export const MOST: number = 2 ** 32 - 2 ** 24;
+/** Where the kernels' constants end, at most: `heapBase`. */
+export const KERNEL_BYTES: number = 2 ** 14;
+/** Bytes of weights read at once: large enough for the disk, small enough to answer an abort. */
+const PIECE = 2 ** 20;
+/** Pieces on their way to a rank: one that is read, one that is laid out, one between threads. */
+const PIECES = 3;
+/** Bytes of a file's header, as they are read at first. */
+const HEADER = 2 ** 20;
+
+/** Rows of a tensor that are read and laid out at once. */
+export function rowsAtOnce(dtype: DType, cols: number): number {
+  return Math.max(1, Math.floor(PIECE / (rowBytes(dtype, cols) * ROWS_TOGETHER))) * ROWS_TOGETHER;
 }
 
-/** The memory that `open` will take on the WASM backend, from the header alone, but for less than a megabyte or two. */
+/**
+ * @param limit bytes that the whole model may take, if the caller set a limit
+ * @throws StateError 'out-of-memory' for a plan that no memory can hold, before any of it is taken
+ */
+export function checkMemory(plan: MemoryPlan, name: string, limit: number = Number.POSITIVE_INFINITY): void {
+  if (plan.largest >= MOST) {
+    const sum = plan.threads === 1 ? arithmetic(plan) : `${plan.largest}; in all ${arithmetic(plan)}`;
+    throw outOfMemory(
+      name,
+      `less than ${MOST} bytes a thread, the most that a WebAssembly memory holds`,
+      sum,
+    );
+  }
+  if (plan.total + plan.loading > limit) {
+    const sum = `${arithmetic(plan)}; and ${plan.loading} while it loads`;
+    throw outOfMemory(name, `at most ${limit} bytes, the memoryLimit`, sum);
+  }
+}
+
+/** @throws StateError 'out-of-memory' if the engine refuses a rank's memory: none of it is taken then. */
+export function takeMemory(
+  backend: Backend,
+  file: Pick<ModelFile, 'config' | 'tensors'>,
+  limits: LlamaLimits,
+  share: Share,
+  name: string,
+): void {
+  const plan = partOf(file, limits, share);
+  if (backend.reserve(plan.total - plan.kernels, plan.scratch)) return;
+  const of = share.ranks === 1 ? '' : ` for thread ${share.rank} of ${share.ranks}`;
+  throw outOfMemory(
+    name,
+    `a WebAssembly memory of ${plan.total} bytes${of}`,
+    `the engine's refusal; they are ${arithmetic({ ...plan, contextLength: limits.contextLength })}`,
+  );
+}
+
+function arithmetic(plan: Omit<RankPlan, 'scratch'> & { contextLength: number }): string {
+  const { weights, cache, activations, kernels, total, contextLength } = plan;
+  return (
+    `${total}: ${weights} of weights + ${cache} of keys and values for ${contextLength} tokens` +
+    ` + ${activations} of activations + ${kernels} of kernels`
+  );
+}
+
+function outOfMemory(where: string, expected: string, got: string): StateError {
+  const hint =
+    'Open it with a smaller contextLength or kvCache, or take a smaller or more quantised model;' +
+    ' estimate() finds the longest context that fits.';
+  return new StateError('out-of-memory', { where, expected, got, hint });
+}
+
+/**
+ * The memory that `open` will take on the WASM backend, from the header alone: to the byte but for the kernels' own,
+ * of which there may be less.
+ * @param held bytes that the source keeps while it is read
+ */
 export function planMemory(
   file: Pick<ModelFile, 'config' | 'tensors'>,
   room: Room = {},
   ranks = 1,
+  held = 0,
 ): MemoryPlan {
   const limits = limitsOf(file.config, room);
   const parts = Array.from({ length: ranks }, (_, rank) =>
     partOf(file, limits, shareOf(file.config, rank, ranks)),
   );
-  const sum = (of: (part: (typeof parts)[0]) => number) => parts.reduce((total, part) => total + of(part), 0);
-  const weights = sum(part => part.weights);
+  const sum = (of: (part: RankPlan) => number) => parts.reduce((total, part) => total + of(part), 0);
   const cache = sum(part => part.cache);
-  const activations = sum(part => part.activations);
+  const exchanged = ranks === 1 ? 0 : sharedBytes(capacityFor(file.config, limits));
   return {
-    weights,
+    contextLength: limits.contextLength,
+    threads: ranks,
+    weights: sum(part => part.weights),
     cachePerToken: cache / limits.contextLength / limits.slots,
     cache,
-    activations,
-    total: weights + cache + activations,
-    largest: Math.max(...parts.map(part => part.weights + part.cache + part.activations)),
+    activations: sum(part => part.activations) + exchanged,
+    kernels: sum(part => part.kernels),
+    total: sum(part => part.total) + exchanged,
+    largest: Math.max(...parts.map(part => part.total)),
+    loading: held + HEADER + ranks * PIECES * PIECE,
   };
 }
 
@@ -98,16 +185,29 @@ function partOf(
   { config, tensors }: Pick<ModelFile, 'config' | 'tensors'>,
   limits: LlamaLimits,
   share: Share,
-) {
+): RankPlan {
   let weights = 0;
+  // the drawing of a token wants room for a vocabulary
+  let scratch = Math.max(
+    share.rank === 0 ? 4 * config.vocabSize : 0,
+    attentionBytes(limits.batch * share.heads.count, config.headDim),
+  );
   for (const tensor of tensors.values()) {
+    const { dtype, cols } = tensor;
     const { count: rows } = rowsOf(share, tensor, config.headDim);
-    weights += memoryBytes({ ...tensor, rows });
+    weights += aligned(memoryBytes({ dtype, rows, cols }));
+    if (GROUPED[dtype] === undefined) continue;
+    const stored = Math.min(rows, rowsAtOnce(dtype, cols)) * rowBytes(dtype, cols);
+    const rounded = activationBits(dtype) && limits.batch * (cols / 32) * ACTIVATION_BLOCK;
+    scratch = Math.max(scratch, stored, rounded ?? 0);
   }
-  return { weights, ...stateBytes(config, limits, share) };
+  const state = stateBytes(config, limits, share);
+  const activations = state.activations + aligned(scratch);
+  const total = weights + state.cache + activations + KERNEL_BYTES;
+  return { weights, cache: state.cache, activations, kernels: KERNEL_BYTES, scratch, total };
 }
 
-/** Bytes that a Llama, or a rank's share of one, keeps besides its weights. */
+/** Bytes that a Llama, or a rank's share of one, keeps besides its weights; and its runner, which the first rank has. */
 function stateBytes(
   config: LlamaConfig,
   limits: LlamaLimits,
@@ -115,17 +215,26 @@ function stateBytes(
 ): { cache: number; activations: number } {
   const { dim, hiddenDim, nLayers, headDim, vocabSize } = config;
   const { contextLength, slots, batch, outputs, cache } = limits;
-  const kvDim = share.kvHeads.count * headDim;
-  const qDim = share.heads.count * headDim;
-  const parts = share.ranks === 1 ? 0 : qDim + share.dim.count + share.hidden.count;
-  const vocabPart = share.ranks === 1 ? 0 : share.vocab.count;
+  const { heads, kvHeads, hidden, vocab } = share;
+  const buffers = [
+    ...[dim, dim, dim, heads.count * headDim, hiddenDim, hidden.count, 1, 1, 1].map(width => batch * width),
+    ...[kvHeads.count * headDim, kvHeads.count * headDim].map(width => batch * width),
+    ...[1, dim, vocabSize].map(width => outputs * width),
+    contextLength * headDim,
+  ];
+  if (share.ranks > 1) {
+    buffers.push(...[heads.count * headDim, share.dim.count, hidden.count].map(width => batch * width));
+    buffers.push(outputs * vocab.count, 1);
+  }
+  if (share.rank === 0) buffers.push(outputs, 1, ...Array<number>(5).fill(vocabSize));
   return {
-    cache: 2 * nLayers * slots * contextLength * share.kvHeads.count * rowBytes(cache, headDim),
-    activations:
-      4 * batch * (3 * dim + qDim + 2 * kvDim + hiddenDim + share.hidden.count + parts + 3) +
-      4 * outputs * (dim + vocabSize + vocabPart + 1) +
-      4 * contextLength * headDim,
+    cache: 2 * nLayers * aligned(slots * contextLength * kvHeads.count * rowBytes(cache, headDim)),
+    activations: buffers.reduce((total, count) => total + aligned(4 * count), 0),
   };
+}
+
+function aligned(bytes: number): number {
+  return Math.ceil(bytes / ALIGN) * ALIGN;
 }
 
 /** Bytes of all weights as they are stored. */

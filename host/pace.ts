@@ -1,3 +1,6 @@
+/** The kernels compute so many tokens together; what is left over takes them as long. */
+const TOGETHER = 4;
+
 /** How many tokens to compute at once, so that a piece of work takes about as long as it may. */
 export class Pace {
   readonly #target: number;
@@ -23,7 +26,7 @@ export class Pace {
 
   /** Takes note of how long a piece took. */
   took(tokens: number, ms: number): void {
-    const allowed = Math.floor((this.#target * tokens) / ms);
-    this.#size = Math.max(this.#least, Math.min(this.#most, 2 * this.#size, allowed));
+    const allowed = Math.min(this.#most, 2 * this.#size, Math.floor((this.#target * tokens) / ms));
+    this.#size = Math.max(this.#least, allowed > TOGETHER ? allowed - (allowed % TOGETHER) : allowed);
   }
 }

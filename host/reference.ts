@@ -24,6 +24,10 @@ export class Reference implements Backend {
     this.#round = options.roundActivations ?? false;
   }
 
+  reserve(): boolean {
+    return true;
+  }
+
   allocF32(count: number): Buf {
     this.bytes += 8 * count;
     return this.buffers.push(new Float64Array(count)) - 1;

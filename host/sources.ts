@@ -1,26 +1,66 @@
-import { openPath } from '#runtime';
+import { openPath, pathBeside } from '#runtime';
 import type { ModelSource } from './api.ts';
-import { FileError, OptionError } from './errors.ts';
-import type { Source } from './source.ts';
+import { CriaError, FileError, OptionError } from './errors.ts';
+import type { ByteSource, Source } from './source.ts';
+import { blobSource, bytesSource, readAll, truncated } from './sources/bytes.ts';
+
+export { readAll };
+
+/** A larger file is no manifest; one of 20,000 parts is. */
+const MANIFEST_BYTES = 2 ** 22;
+const BRACE = 0x7b;
 
 /**
- * Opens whatever a user names as a model.
- * @throws OptionError 'option-type'; FileError 'file-not-found' or 'file-unreadable'.
+ * Opens whatever a user names as a model. A path or URL may lead to a manifest: it is opened as the file whose parts the
+ * manifest lists.
+ * @throws OptionError 'option-type'; FileError 'file-not-found', 'file-unreadable', 'bad-manifest', or as `http` does.
  */
 export async function openSource(source: ModelSource, signal?: AbortSignal): Promise<Source> {
-  if (typeof source === 'string') {
-    return /^(https?|blob|data|file):/i.test(source) ? openUrl(parseUrl(source), signal) : openPath(source);
+  const isAddress = typeof source === 'string' || source instanceof URL;
+  const opened = await openOne(source, signal);
+  if (!isAddress || opened.size > MANIFEST_BYTES || opened.size === 0) return opened;
+  try {
+    const first = new Uint8Array(1);
+    await opened.readInto(first, 0, signal);
+    if (first[0] !== BRACE) return opened;
+    const { isManifest, openParts } = await import('./sources/parts.ts');
+    const bytes = await readAll(opened, signal);
+    if (!isManifest(bytes)) return opened;
+    const parts = openParts(bytes, opened.name, part => openOne(beside(source, part), signal, 0));
+    await opened.close();
+    return parts;
+  } catch (error) {
+    await opened.close();
+    throw error;
   }
-  if (source instanceof URL) return openUrl(source, signal);
+}
+
+/** @param window of what is read from a server: see HttpOptions */
+async function openOne(source: ModelSource, signal?: AbortSignal, window?: number): Promise<Source> {
+  if (typeof source === 'string') {
+    return isUrl(source) ? openUrl(parseUrl(source), signal, window) : openPath(source);
+  }
+  if (source instanceof URL) return openUrl(source, signal, window);
   if (source instanceof ArrayBuffer) return bytesSource(new Uint8Array(source), 'ArrayBuffer');
   if (source instanceof Uint8Array) return bytesSource(source, 'Uint8Array');
   if (typeof Blob === 'function' && source instanceof Blob) return blobSource(source);
+  if (isByteSource(source)) return givenSource(source);
   throw new OptionError('option-type', {
     where: 'source',
-    expected: 'a path, URL, ArrayBuffer, Uint8Array or Blob',
+    expected: 'a path, URL, ArrayBuffer, Uint8Array, Blob, or an object with size and readInto',
     got: source === null ? 'null' : typeof source,
     hint: 'Pass the path of a GGUF or llama2.c file.',
   });
+}
+
+function isUrl(text: string): boolean {
+  return /^(https?|blob|data|file):/i.test(text);
+}
+
+/** A file in the same folder as another. */
+function beside(source: string | URL, name: string): string | URL {
+  if (typeof source === 'string' && !isUrl(source)) return pathBeside(source, name);
+  return new URL(encodeURIComponent(name), source);
 }
 
 /** @throws FileError 'file-not-found' */
@@ -38,123 +78,62 @@ function parseUrl(text: string): URL {
   }
 }
 
-/** The whole of a small file. */
-export async function readAll(source: Source, signal?: AbortSignal): Promise<Uint8Array> {
-  const bytes = new Uint8Array(source.size);
-  await source.readInto(bytes, 0, signal);
-  return bytes;
-}
-
-function truncated(name: string, offset: number, length: number, size: number): FileError {
-  return new FileError('file-truncated', {
-    where: `${name}: byte ${offset}`,
-    expected: `${length} bytes`,
-    got: `the end of the file at ${size}`,
-    hint: 'The file changed or is incomplete; download it again.',
-  });
-}
-
-function bytesSource(bytes: Uint8Array, name: string): Source {
-  return {
-    name,
-    size: bytes.length,
-    async readInto(view, offset) {
-      if (offset + view.length > bytes.length) throw truncated(name, offset, view.length, bytes.length);
-      view.set(bytes.subarray(offset, offset + view.length));
-    },
-    async close() {},
-  };
-}
-
-function blobSource(blob: Blob): Source {
-  const name = 'name' in blob && typeof blob.name === 'string' ? blob.name : 'Blob';
-  return {
-    name,
-    size: blob.size,
-    async readInto(view, offset) {
-      if (offset + view.length > blob.size) throw truncated(name, offset, view.length, blob.size);
-      view.set(new Uint8Array(await blob.slice(offset, offset + view.length).arrayBuffer()));
-    },
-    async close() {},
-  };
-}
-
-/**
- * file: goes to the runtime; http(s) is read by ranges where the server allows it, else whole, as blob: and data: are:
- * the file is then held beside the weights while they load.
- */
-async function openUrl(url: URL, signal?: AbortSignal): Promise<Source> {
-  if (url.protocol === 'file:') return openPath(url);
-  const name = url.protocol === 'data:' ? 'data: URL' : url.href;
-  const http = url.protocol.startsWith('http');
-  const response = await request(url, name, http ? 'bytes=0-0' : undefined, signal);
-  const size = /^bytes 0-0\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1];
-  if (response.status !== 206 || size === undefined) {
-    return bytesSource(await bodyOf(response, name, signal), name);
-  }
-  await bodyOf(response, name, signal);
-  return {
-    name,
-    size: Number(size),
-    async readInto(view, offset, signal) {
-      if (view.length === 0) return;
-      const range = `bytes=${offset}-${offset + view.length - 1}`;
-      const part = await request(url, name, range, signal);
-      const bytes = await bodyOf(part, name, signal);
-      if (part.status !== 206 || bytes.length !== view.length) {
-        throw truncated(name, offset, view.length, offset + bytes.length);
-      }
-      view.set(bytes);
-    },
-    async close() {},
-  };
-}
-
-/** @throws FileError 'file-unreadable' if the connection breaks; the signal's reason. */
-async function bodyOf(response: Response, name: string, signal?: AbortSignal): Promise<Uint8Array> {
-  try {
-    return new Uint8Array(await response.arrayBuffer());
-  } catch (cause) {
-    signal?.throwIfAborted();
-    throw new FileError('file-unreadable', {
-      where: name,
-      expected: 'the whole answer',
-      got: 'a broken connection',
-      hint: 'Try again.',
-      cause,
-    });
-  }
-}
-
-async function request(
+async function openUrl(
   url: URL,
-  name: string,
-  range: string | undefined,
   signal: AbortSignal | undefined,
-): Promise<Response> {
-  let response: Response;
+  window: number | undefined,
+): Promise<Source> {
+  if (url.protocol === 'file:') return openPath(url);
+  if (url.protocol.startsWith('http')) {
+    const { http } = await import('./sources/http.ts');
+    return http(url, { ...(signal && { signal }), ...(window !== undefined && { window }) });
+  }
+  const name = url.protocol === 'data:' ? 'data: URL' : url.href;
   try {
-    response = await fetch(url, {
-      headers: range === undefined ? {} : { range },
-      signal: signal ?? null,
-    });
+    return blobSource(await (await fetch(url, { signal: signal ?? null })).blob(), name);
   } catch (cause) {
     signal?.throwIfAborted();
     throw new FileError('file-unreadable', {
       where: name,
-      expected: 'an answer',
+      expected: 'bytes that it holds or stands for',
       got: String(cause),
-      hint: 'Check the address and the network.',
+      hint: 'Check the URL; one of a Blob ends with the page that made it.',
       cause,
     });
   }
-  if (response.ok) return response;
-  // a range of nothing cannot be satisfied
-  if (response.status === 416 && range === 'bytes=0-0') return new Response(new Uint8Array(0));
-  throw new FileError(response.status === 404 ? 'file-not-found' : 'file-unreadable', {
-    where: name,
-    expected: 'status 200 or 206',
-    got: `status ${response.status}`,
-    hint: 'Check the address and whether it needs a login.',
-  });
+}
+
+function isByteSource(source: unknown): source is ByteSource {
+  const { size, readInto } = Object(source) as Partial<ByteSource>;
+  return typeof readInto === 'function' && Number.isSafeInteger(size) && size! >= 0;
+}
+
+/** A caller's source, its errors made ours. */
+function givenSource(source: ByteSource): Source {
+  const { size, name = 'source', ordered = false, held = 0 } = source;
+  return {
+    name,
+    size,
+    ordered,
+    held,
+    async readInto(view, offset, signal) {
+      if (offset + view.length > size) throw truncated(name, offset, view.length, size);
+      try {
+        await source.readInto(view, offset, signal);
+      } catch (cause) {
+        signal?.throwIfAborted();
+        if (cause instanceof CriaError) throw cause;
+        throw new FileError('file-unreadable', {
+          where: `${name}: byte ${offset}`,
+          expected: `${view.length} bytes`,
+          got: String(cause),
+          hint: 'The source that was passed failed; its error is the cause.',
+          cause,
+        });
+      }
+    },
+    async close() {
+      await source.close?.();
+    },
+  };
 }

@@ -1,6 +1,8 @@
-import type { Backend, Buf, Cache, Tensor } from './backend.ts';
+import { ALIGN, type Backend, type Buf, type Cache, type Tensor } from './backend.ts';
 import {
+  ACTIVATION_BLOCK,
   activationBits,
+  attentionBytes,
   BLOCK,
   type CacheDType,
   type CodesDType,
@@ -51,6 +53,8 @@ type Formats = { [D in DType as `matmul_${D}`]: Matmul } & { [D in DType as `emb
 export interface Kernels extends Formats {
   memory: WebAssembly.Memory;
   heapBase(): number;
+  /** For tests: by which of two ways the relaxed build multiplies from now on (assembly/fours.ts). */
+  useFours(yes: boolean): void;
   finite_f32(p: number, count: number): number;
   finite_f16(p: number, count: number): number;
   finite_bf16(p: number, count: number): number;
@@ -90,18 +94,9 @@ export interface Kernels extends Formats {
   ): void;
 }
 
-/** Bytes that attention works in: 32 keys and as many values as f32, a largest score and a sum for each query. */
-export function attentionBytes(queries: number, headDim: number): number {
-  return 2 * 32 * 16 * Math.ceil(headDim / 4) + 8 * queries;
-}
-
-/** Bytes of a block of 32 activations in the build that takes more (assembly/activations.ts). */
-const ACTIVATION_BLOCK = 72;
 const PAGE = 65536;
 /** Addresses are 32 bits wide. */
 const MAX_BYTES = 2 ** 32;
-/** Buffers begin at multiples of this, a cache line. */
-const ALIGN = 64;
 
 export function instantiate(module: WebAssembly.Module): Kernels {
   return new WebAssembly.Instance(module, {}).exports as unknown as Kernels;
@@ -136,16 +131,27 @@ export class Wasm implements Backend {
     return new Int32Array(this.#kernels.memory.buffer, buf, count);
   }
 
-  #alloc(bytes: number): Buf {
-    const start = Math.ceil(this.#end / ALIGN) * ALIGN;
-    const end = start + bytes;
+  reserve(bytes: number, scratch: number): boolean {
+    if (!this.#holds(align(this.#end) + bytes)) return false;
+    this.scratchOf(scratch);
+    return true;
+  }
+
+  /** Whether the memory reaches to `end`, grown if need be. */
+  #holds(end: number): boolean {
     const { memory } = this.#kernels;
     const missing = Math.ceil((end - memory.buffer.byteLength) / PAGE);
-    if (end > MAX_BYTES - ALIGN || (missing > 0 && !grow(memory, missing))) {
+    return end <= MAX_BYTES - ALIGN && (missing <= 0 || grow(memory, missing));
+  }
+
+  #alloc(bytes: number): Buf {
+    const start = align(this.#end);
+    const end = start + bytes;
+    if (!this.#holds(end)) {
       throw new StateError('out-of-memory', {
         where: 'WebAssembly memory',
         expected: `${end} bytes in one memory of at most ${MAX_BYTES}`,
-        got: `a refusal beyond ${memory.buffer.byteLength} bytes`,
+        got: `a refusal beyond ${this.#kernels.memory.buffer.byteLength} bytes`,
         hint: 'Open the model with a smaller contextLength, or take a smaller or more quantised model.',
       });
     }
@@ -376,6 +382,10 @@ export class Wasm implements Backend {
     const work = this.scratchOf(4 * vocab);
     this.#kernels.sample(id, logits, work, vocab, temperature, topK, topP, minP, u);
   }
+}
+
+function align(address: number): number {
+  return Math.ceil(address / ALIGN) * ALIGN;
 }
 
 function isCodes(dtype: DType): dtype is CodesDType {

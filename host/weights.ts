@@ -1,14 +1,13 @@
-import { type Backend, ROWS_TOGETHER, type Tensor } from './backend.ts';
+import type { Backend, Tensor } from './backend.ts';
 import { rowBytes } from './dtype.ts';
 import { FileError } from './errors.ts';
 import type { LayerWeights, LlamaWeights } from './llama.ts';
+import { rowsAtOnce } from './memory.ts';
 import type { ModelFile, StoredTensor } from './model-file.ts';
 import { rowsOf, type Share, shareOf } from './ranks/share.ts';
 import type { Source } from './source.ts';
 import { turn } from './turn.ts';
 
-/** Bytes read at once: large enough for the disk, small enough to answer an abort. */
-const CHUNK = 2 ** 20;
 export interface LoadOptions {
   /** What a rank takes of each tensor; all of it by default. */
   share?: Share;
@@ -27,8 +26,8 @@ interface Piece {
 }
 
 /**
- * Streams the weights of `file` from `source` into `backend`, as they are stored, in pieces of a megabyte; the next
- * piece is read while one is laid out.
+ * Streams the weights of `file` from `source` into `backend`, as they are stored, in pieces of a megabyte and in the
+ * file's order; the next piece is read while one is laid out.
  * @throws FileError 'non-finite-weights', or what `source` throws; StateError 'out-of-memory'.
  */
 export async function loadWeights(
@@ -43,12 +42,13 @@ export async function loadWeights(
     const { first, count } = rowsOf(share, tensor, file.config.headDim);
     const target = backend.allocTensor(tensor.dtype, count, tensor.cols);
     tensors.set(tensor.name, share.ranks === 1 ? target : { ...target, first });
-    const groupsAtOnce = Math.floor(CHUNK / (rowBytes(tensor.dtype, tensor.cols) * ROWS_TOGETHER));
-    const rowsAtOnce = Math.max(1, groupsAtOnce) * ROWS_TOGETHER;
-    for (let done = 0; done < count; done += rowsAtOnce) {
-      pieces.push({ tensor, target, row: first + done, rows: Math.min(rowsAtOnce, count - done) });
+    const atOnce = rowsAtOnce(tensor.dtype, tensor.cols);
+    for (let done = 0; done < count; done += atOnce) {
+      pieces.push({ tensor, target, row: first + done, rows: Math.min(atOnce, count - done) });
     }
   }
+  // a stream goes one way
+  pieces.sort((a, b) => a.tensor.offset - b.tensor.offset || a.row - b.row);
   const spare: ArrayBuffer[] = [];
   const read = (piece: Piece | undefined) => piece && readRows(source, piece, spare.pop(), signal);
   let next = read(pieces[0]);

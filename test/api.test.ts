@@ -1,9 +1,6 @@
 // The public interface: what goes in, what comes out, how calls share a model, what each wrong call is told.
 
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -81,40 +78,6 @@ test('every kind of source opens the same model', async () => {
     await model.close();
   }
   assert.is(new Set(texts).size, 1);
-});
-
-test('HTTP: by ranges, whole where the server knows none, and errors told apart', async () => {
-  const requests: string[] = [];
-  const server = createServer((request, response) => {
-    requests.push(`${request.url} ${request.headers.range ?? 'whole'}`);
-    const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
-    if (request.url === '/missing') response.writeHead(404).end();
-    else if (request.url === '/private') response.writeHead(401).end();
-    else if (request.url === '/whole' || !range) response.end(MODEL);
-    else {
-      const [from, to] = [Number(range[1]), Number(range[2])];
-      const end = request.url === '/short' && to > 0 ? to - 1 : to;
-      response.writeHead(206, { 'content-range': `bytes ${from}-${end}/${MODEL.length}` });
-      response.end(MODEL.subarray(from, end + 1));
-    }
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  try {
-    for (const place of ['/ranges', '/whole']) {
-      const model = await open(`${base}${place}`);
-      assert.is(model.info.parameters > 0, true);
-      await model.close();
-    }
-    assert.is(requests.filter(r => r.startsWith('/whole')).length, 1);
-    assert.ok(requests.filter(r => r.startsWith('/ranges')).length > 2);
-    await fails('file-not-found', () => open(`${base}/missing`));
-    await fails('file-unreadable', () => open(`${base}/private`));
-    await fails('file-truncated', () => open(`${base}/short`));
-  } finally {
-    server.close();
-  }
-  await fails('file-unreadable', () => open(`${base}/gone`), 'a server that is not there');
 });
 
 test('what cannot be opened', async () => {

@@ -232,8 +232,17 @@ test('show prints metadata, tensors and memory, and escapes what the file says',
     report.tensors.find(({ name }: { name: string }) => name === 'blk.0.attn_k.weight').dims,
     [64, 32],
   );
-  const { weights, cache, activations, total } = report.runnable.memory;
-  assert.is(total, weights + cache + activations);
+  const { weights, cache, activations, kernels, total } = report.runnable.memory;
+  assert.is(total, weights + cache + activations + kernels);
+
+  const small = succeeded(
+    await cria(['show', path, '--memory', '8MB', '--kv-cache', 'f16', '--threads', '1']),
+  );
+  assert.not.match(small, 'Does not fit');
+  assert.match(
+    succeeded(await cria(['show', path, '--memory', '1MB'])),
+    '\nDoes not fit: no context would\n',
+  );
 });
 
 test('show of a file that cannot be run says why; its vocabulary still works', async () => {

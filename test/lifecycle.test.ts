@@ -112,8 +112,8 @@ test('chunks of a prompt stay short, whatever else the event loop does', async (
   await model.logits(LONG);
   clearInterval(other);
   assert.is(slow.chunks[0], 1, 'the first chunk of an unknown model is one token');
-  // 50 ms hold three tokens of 15; the clock of a busy machine may allow one less
-  assert.ok(Math.max(...slow.chunks) <= 3, `${slow.chunks}`);
+  // 80 ms hold five tokens of 15, of which four go together; the clock of a busy machine may allow fewer
+  assert.ok(Math.max(...slow.chunks) <= 4, `${slow.chunks}`);
   assert.ok(slow.chunks.length <= 45, `${slow.chunks}`);
   await model.close();
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { rivalFile } from '../paths.ts';
 import { runContender, timeTokens } from '../protocol.ts';
+import { CONTEXT } from '../synthetic.ts';
 
 /** The part of node-llama-cpp 3 that is used here. */
 interface Library {
@@ -25,7 +26,7 @@ await runContender(async ({ path, threads }) => {
     maxThreads: threads,
   });
   const model = await llama.loadModel({ modelPath: path, gpuLayers: 0 });
-  const context = await model.createContext({ contextSize: 1024, batchSize: 512, threads });
+  const context = await model.createContext({ contextSize: CONTEXT, batchSize: 512, threads });
   const sequence = context.getSequence();
   const manifest = JSON.parse(readFileSync(rivalFile('node-llama-cpp', 'package.json')!, 'utf8')) as {
     version: string;

@@ -195,6 +195,35 @@ function numeric(
   };
 }
 
+const UNITS: Record<string, number> = {
+  '': 1,
+  B: 1,
+  kB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+};
+
+/** Bytes, with a unit: 25MB is 25,000,000, 25MiB 26,214,400. */
+export function byteCount(value: string, { min = 0, max = Infinity }: Range, help: string): Option<number> {
+  return {
+    value,
+    help,
+    read: (texts, flag) => {
+      const given = texts.at(-1)!;
+      const [, digits = '', unit = ''] = /^(\d+(?:\.\d+)?) ?([A-Za-z]*)$/.exec(given) ?? [];
+      const bytes = Number(digits) * (Object.hasOwn(UNITS, unit) ? UNITS[unit]! : Number.NaN);
+      if (digits === '' || !Number.isSafeInteger(bytes) || bytes < min || bytes > max) {
+        const upTo = max === Infinity ? '' : ` to ${max}`;
+        throw unexpected(flag, `a size from ${min}${upTo} bytes, such as 25MB or 25MiB`, given);
+      }
+      return bytes;
+    },
+  };
+}
+
 /** `ID=VALUE` pairs, as logit biases are given. */
 export function numbersById(help: string): Option<Record<number, number>> {
   return {

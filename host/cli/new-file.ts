@@ -3,11 +3,45 @@ import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/p
 import { dirname, join } from 'node:path';
 import { FileError } from '../index.ts';
 
+/** A file that is written beside the one whose place it will take. */
+export interface NewFile {
+  write: (bytes: Uint8Array) => Promise<void>;
+  /** All is written: puts the bytes on the disk. */
+  finish: () => Promise<void>;
+  /** Takes its place. */
+  publish: () => Promise<void>;
+  /** Removes it, unless it has taken its place. */
+  discard: () => Promise<void>;
+}
+
 /**
- * Writes the file `path` whole or not at all: into a temporary file beside it, which takes its place once `work` is done
- * and the bytes are on the disk. Whatever goes wrong before, `path` is as it was and the temporary file is gone.
- *
  * @param keep a file that is being read, which `path` must not be
+ * @throws FileError 'file-unwritable', as its methods do
+ */
+export async function newFile(path: string, keep: string): Promise<NewFile> {
+  // A link stays: the file that it leads to is replaced.
+  const target = await realpath(path).catch(() => path);
+  await checkReplaceable(path, target, keep);
+  const temporary = join(dirname(target), `.${randomUUID()}.tmp`);
+  const typed = <T>(work: Promise<T>): Promise<T> =>
+    work.catch(cause => Promise.reject(unwritable(path, cause)));
+  const file = await typed(open(temporary, 'wx'));
+  return {
+    write: bytes => writeAll(file, bytes, path),
+    finish: async () => {
+      await typed(file.sync());
+      await file.close();
+    },
+    publish: () => typed(rename(temporary, target)),
+    discard: async () => {
+      await file.close().catch(() => {});
+      await unlink(temporary).catch(() => {});
+    },
+  };
+}
+
+/**
+ * Writes the file `path` whole or not at all. Whatever goes wrong, `path` is as it was and no temporary file is left.
  * @throws FileError 'file-unwritable', or what `work` throws
  */
 export async function writeNewFile<T>(
@@ -15,20 +49,14 @@ export async function writeNewFile<T>(
   keep: string,
   work: (write: (bytes: Uint8Array) => Promise<void>) => Promise<T>,
 ): Promise<T> {
-  // A link stays: the file that it leads to is replaced.
-  const target = await realpath(path).catch(() => path);
-  await checkReplaceable(path, target, keep);
-  const temporary = join(dirname(target), `.${randomUUID()}.tmp`);
-  const file = await open(temporary, 'wx').catch(cause => Promise.reject(unwritable(path, cause)));
+  const file = await newFile(path, keep);
   try {
-    const result = await work(bytes => writeAll(file, bytes, path));
-    await file.sync().catch(cause => Promise.reject(unwritable(path, cause)));
-    await file.close();
-    await rename(temporary, target).catch(cause => Promise.reject(unwritable(path, cause)));
+    const result = await work(file.write);
+    await file.finish();
+    await file.publish();
     return result;
   } catch (error) {
-    await file.close().catch(() => {});
-    await unlink(temporary).catch(() => {});
+    await file.discard();
     throw error;
   }
 }
@@ -52,7 +80,7 @@ async function checkReplaceable(path: string, target: string, keep: string): Pro
     throw unwritable(path, 'the file that is read');
 }
 
-function unwritable(path: string, cause: unknown): FileError {
+export function unwritable(path: string, cause: unknown): FileError {
   const { code } = Object(cause) as { code?: unknown };
   return new FileError('file-unwritable', {
     where: JSON.stringify(path),

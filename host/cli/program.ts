@@ -12,6 +12,7 @@ const commands = new Map<string, () => Promise<Command>>([
   ['show', async () => (await import('./show.ts')).show],
   ['tokenize', async () => (await import('./tokenize.ts')).tokenize],
   ['perplexity', async () => (await import('./perplexity.ts')).perplexity],
+  ['split', async () => (await import('./split.ts')).split],
   ['quantize', async () => (await import('./quantize.ts')).quantize],
 ]);
 const PROGRAM_USAGE = 'Usage: cria COMMAND [arguments] [options]; cria --help lists the commands';

@@ -1,5 +1,5 @@
 import { type FileReport, inspect, type MetadataValue, openTokenizer } from '../index.ts';
-import { type Command, command, flag } from './args.ts';
+import { byteCount, type Command, command, flag } from './args.ts';
 import { bytes, shortest, table } from './format.ts';
 import { modelOptions } from './options.ts';
 import { jsonLine, oneLine, write } from './terminal.ts';
@@ -14,10 +14,17 @@ export const show: Command = command({
   options: {
     json: flag('print one JSON object'),
     context: modelOptions.context,
+    kvCache: modelOptions.kvCache,
+    threads: modelOptions.threads,
+    memory: byteCount('SIZE', { min: 1 }, 'tell whether the model fits into so much: 128MB, 4GiB, ...'),
     tokenizer: modelOptions.tokenizer,
   },
-  run: async ({ json, context, tokenizer }, [path], { signal }) => {
-    const report = await inspect(path!, { signal, ...(context !== undefined && { contextLength: context }) });
+  run: async (
+    { json, context: contextLength, memory: memoryLimit, tokenizer, ...rest },
+    [path],
+    { signal },
+  ) => {
+    const report = await inspect(path!, { signal, contextLength, memoryLimit, ...rest });
     const vocabulary = tokenizer === undefined ? undefined : await openTokenizer(tokenizer, { signal });
     const { size, bos, eos } = vocabulary ?? {};
     if (json) {
@@ -76,15 +83,21 @@ function tensorTable(rows: string[][]): string {
 function memoryText({ runnable }: FileReport): string {
   if ('error' in runnable) return `Cannot be run: ${oneLine(runnable.error.message)}\n`;
   const { memory } = runnable;
-  return `Memory at a context of ${memory.cache / memory.cachePerToken} tokens\n${table(
+  const { contextLength, threads, fits, largestContextLength } = memory;
+  const on = threads > 1 ? ` on ${threads} threads` : '';
+  const verdict = fits
+    ? ''
+    : `Does not fit: ${largestContextLength > 0 ? `a context of ${largestContextLength} tokens would` : 'no context would'}\n`;
+  return `Memory at a context of ${contextLength} tokens${on}\n${table(
     [
       ['weights', bytes(memory.weights)],
       ['kv cache', bytes(memory.cache), `${bytes(memory.cachePerToken)} a token`],
       ['activations', bytes(memory.activations)],
-      ['total', bytes(memory.total)],
+      ['kernels', bytes(memory.kernels)],
+      ['total', bytes(memory.total), `and ${bytes(memory.loading)} while it loads`],
     ],
     [1],
-  )}`;
+  )}${verdict}`;
 }
 
 function valueText(value: MetadataValue): string {

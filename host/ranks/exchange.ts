@@ -1,3 +1,5 @@
+import { STATE_BYTES, sharedBytes } from './share.ts';
+
 /**
  * Looks at a flag so often before going to sleep, some ten microseconds at most: fewer after a wait that was longer,
  * as all are when others need the processor too, more again after one that was not.
@@ -8,7 +10,6 @@ const LEAST_SPINS = 3000;
 // places in the shared state
 const ARRIVED = 0;
 const PHASE = 1;
-const STATE_BYTES = 64;
 
 /** What ranks share: see `Exchange`. */
 export interface Shared {
@@ -19,7 +20,7 @@ export interface Shared {
 }
 
 export function share(ranks: number, capacity: number): Shared {
-  return { buffer: new SharedArrayBuffer(STATE_BYTES + 8 * capacity), ranks, capacity };
+  return { buffer: new SharedArrayBuffer(sharedBytes(capacity)), ranks, capacity };
 }
 
 /**

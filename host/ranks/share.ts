@@ -23,7 +23,7 @@ export interface Share {
 }
 
 /** Rows that the kernels compute together at best. */
-const TOGETHER = 8;
+const TOGETHER = 16;
 
 export function shareOf(config: LlamaConfig, rank = 0, ranks = 1): Share {
   const rows = (count: number): Range => {
@@ -58,6 +58,14 @@ export function keeperOf(config: LlamaConfig, kvHead: number, ranks: number): nu
 export function capacityFor({ dim, hiddenDim, vocabSize }: LlamaConfig, limits: LlamaLimits): number {
   const { batch, outputs } = limits;
   return Math.max(batch * Math.max(dim, hiddenDim, 4), outputs * vocabSize, 2 ** 16);
+}
+
+/** Bytes at the beginning of a `Shared` that say who has arrived. */
+export const STATE_BYTES = 64;
+
+/** Bytes of a `Shared` of two areas. */
+export function sharedBytes(capacity: number): number {
+  return STATE_BYTES + 8 * capacity;
 }
 
 /** Rows of a stored tensor that a share takes. */

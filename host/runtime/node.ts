@@ -1,11 +1,13 @@
 // Files and threads under Node, Deno and Bun, which all have node:fs and node:worker_threads.
 
+import { createHash } from 'node:crypto';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parentPort, Worker } from 'node:worker_threads';
 import { FileError } from '../errors.ts';
-import type { Source } from '../source.ts';
+import type { Sha256, Source } from '../source.ts';
 import type { Starter, Thread } from '../workers/thread.ts';
 
 /** Processors that this process may use; 0 where there are no threads. */
@@ -46,6 +48,15 @@ export function starter(): Starter {
     post: (message, transfer) => parentPort!.postMessage(message, transfer),
     listen: onMessage => parentPort!.on('message', onMessage),
   };
+}
+
+/** The path of a file in the same folder as another. */
+export const pathBeside = (path: string, name: string): string => join(dirname(path), name);
+
+/** SHA-256 of bytes that come in pieces. */
+export function sha256(): Sha256 {
+  const hash = createHash('sha256');
+  return { update: bytes => void hash.update(bytes), digest: () => hash.digest('hex') };
 }
 
 /** @throws FileError 'file-not-found', 'file-unreadable' */

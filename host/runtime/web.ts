@@ -1,7 +1,7 @@
 // Runtimes without a file system of their own: browsers, workers, edge functions.
 
 import { StateError } from '../errors.ts';
-import type { Source } from '../source.ts';
+import type { Sha256, Source } from '../source.ts';
 import type { Starter, Thread } from '../workers/thread.ts';
 
 /** Processors that this page or worker may use; 0 where there are no threads. */
@@ -36,6 +36,19 @@ export function starter(): Starter {
       scope.onmessage = ({ data }) => onMessage(data);
     },
   };
+}
+
+/** Without files there are no folders. */
+export const pathBeside = (_path: string, name: string): string => name;
+
+/** @throws StateError 'unsupported-runtime', always: WebCrypto takes bytes whole */
+export function sha256(): Sha256 {
+  throw new StateError('unsupported-runtime', {
+    where: 'split',
+    expected: 'a runtime that hashes bytes piece by piece',
+    got: 'one that does not',
+    hint: 'Split the model with Node, Deno or Bun.',
+  });
 }
 
 /** @throws StateError 'unsupported-runtime', always */

@@ -4,6 +4,7 @@
 import { starter } from '#runtime';
 import { Llama } from '../llama.ts';
 import { LocalRunner } from '../local-runner.ts';
+import { takeMemory } from '../memory.ts';
 import { Pace } from '../pace.ts';
 import { Exchange } from '../ranks/exchange.ts';
 import { follow, LeadingLlama } from '../ranks/leader.ts';
@@ -40,6 +41,7 @@ async function start({ file, limits, rank, shared, module, ...task }: Task): Pro
     const exchange = shared && new Exchange(shared);
     const instance = instantiate(module);
     const backend = exchange ? new RankWasm(instance, exchange) : new Wasm(instance);
+    takeMemory(backend, file, limits, share, task.source.name);
     const onLoaded = (bytes: number) => post({ kind: 'loaded', bytes });
     const weights = await loadWeights(backend, file, source, { share, onLoaded });
     if (exchange && rank > 0) {

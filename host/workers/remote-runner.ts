@@ -8,6 +8,7 @@ import { type Shared, share } from '../ranks/exchange.ts';
 import { capacityFor } from '../ranks/share.ts';
 import type { Draw, Runner, SequenceRequest } from '../runner.ts';
 import type { Source } from '../source.ts';
+import { InOrder } from './in-order.ts';
 import { fromPlain } from './plain-error.ts';
 import type { FromWorker, Method, ToWorker } from './protocol.ts';
 import type { Thread } from './thread.ts';
@@ -66,6 +67,8 @@ export class RemoteRunner implements Place, Runner {
     signal?.throwIfAborted();
     const shared: Shared | undefined =
       this.threads > 1 ? share(this.threads, capacityFor(config, limits)) : undefined;
+    this.bytes = shared?.buffer.byteLength ?? 0;
+    const inOrder = source.ordered ? new InOrder(this.threads) : undefined;
     let ready = 0;
     const abort = () => this.#fail(signal!.reason as Error);
     try {
@@ -74,10 +77,14 @@ export class RemoteRunner implements Place, Runner {
           fail: reject,
           take: (message, rank) => {
             const { kind } = message;
-            if (kind === 'read') serve(source, message, this.#threads[rank]!, signal).catch(reject);
-            else if (kind === 'loaded') attempt(() => onLoaded(message.bytes), reject);
+            if (kind === 'read') {
+              const answer = () => serve(source, message, this.#threads[rank]!, signal).catch(reject);
+              if (inOrder) inOrder.ask(rank, message.offset, answer);
+              else void answer();
+            } else if (kind === 'loaded') attempt(() => onLoaded(message.bytes), reject);
             else if (kind === 'failed') reject(fromPlain(message.error));
             else if (kind === 'ready') {
+              inOrder?.finish(rank);
               this.bytes += message.bytes;
               if (++ready === this.threads) resolve();
             }

@@ -1,9 +1,8 @@
 /** Random calls of the kernels that write and read a kv cache. */
 
-import { BLOCK, type CacheDType, rowBytes } from '../../host/dtype.ts';
+import { attentionBytes, BLOCK, type CacheDType, rowBytes } from '../../host/dtype.ts';
 import type { Random } from '../../host/random.ts';
 import { cacheRows } from '../../host/reference-formats.ts';
-import { attentionBytes } from '../../host/wasm.ts';
 import { alignOf, distinct, floats, int32, integer, size, sizeOrNone, stored } from './contents.ts';
 import { type Call, input, type Operand, output, rowsOf } from './operands.ts';
 

@@ -57,7 +57,7 @@ function putInt8(build: Build, dtype: Int8, block: Uint8Array, r: number, out: U
     out[place(build, dtype, r, k)] = byte;
     sum += (byte << 24) >> 24;
   }
-  new DataView(out.buffer, out.byteOffset).setInt16(4 * scale + 2 * r, sum, true);
+  new DataView(out.buffer, out.byteOffset).setInt16(4 * scale + 2 * r, -sum, true);
 }
 
 /** [offset, bytes] of what a kernel may read for one row: its values and scales in int8 groups, else the whole group. */

@@ -66,7 +66,7 @@ function binaryOf(text: string): Uint8Array<ArrayBuffer> {
 /** Reads one s-expression. Binaryen writes instructions folded: operands are the lists inside. */
 function read(text: string): Node[] {
   const stack: Node[][] = [[]];
-  for (const [token] of text.matchAll(/;;[^\n]*|"(?:[^"\\]|\\.)*"|[()]|[^\s()";]+/g)) {
+  for (const [token] of text.matchAll(/;;[^\n]*|\$?"(?:[^"\\]|\\.)*"|[()]|[^\s()";]+/g)) {
     if (token.startsWith(';;')) continue;
     if (token === '(') stack.push([]);
     else if (token === ')') {

@@ -23,7 +23,7 @@ import { activations, relayout } from './quantized-cases.ts';
 import { addBias, crossEntropy, penalize, sample, topLogprobs } from './sampling-cases.ts';
 import * as training from './train-cases.ts';
 
-/** For each export of assembly/index.ts, heapBase apart, a maker of random calls. */
+/** For each export of assembly/index.ts, heapBase and useFours apart, a maker of random calls. */
 const CASES: Record<string, (random: Random, build: Build) => Call> = {
   activations7: activations,
   activations8: activations,
