@@ -1,5 +1,6 @@
 // out[t] = table[tokens[t]], stored values turned into f32.
 
+import { add } from './add';
 import { BF16, F16, F32, load4, load4Part, valueBytes } from './dot';
 import { Q8_0, Q8_F32 } from './formats';
 import { halfToFloat } from './half';
@@ -33,6 +34,17 @@ export function embedding_f16(out: usize, tokens: usize, table: usize, n: i32, c
 }
 export function embedding_bf16(out: usize, tokens: usize, table: usize, n: i32, cols: i32): void {
   embedding<BF16>(out, tokens, table, n, cols);
+}
+
+/** dTable[tokens[t]] += dOut[t], in the order of the tokens;  dOut (n, cols), tokens (n), dTable (any, cols) */
+export function embeddingBackward(dTable: usize, dOut: usize, tokens: usize, n: i32, cols: i32): void {
+  const bytes = <usize>cols << 2;
+  for (let t = 0; t < n; t++) {
+    const row = dTable + <usize>load<u32>(tokens) * bytes;
+    add(row, row, dOut, cols);
+    dOut += bytes;
+    tokens += 4;
+  }
 }
 
 /** Row `token` of int8 groups: columns 4j … 4j + 3 stand in vector j (relayout.ts has their places). */

@@ -27,6 +27,8 @@ const NUMERIC = [
   'snapshot',
   'stories',
   'synth',
+  'train-model',
+  'train-ops',
   'wasi',
 ];
 

@@ -89,6 +89,13 @@ test('no backend imports another, or anything above it', () => {
   );
 });
 
+test('inference never imports training', () => {
+  none(
+    i => !under(i.from, 'host/train') && !under(i.from, 'host/cli'),
+    i => under(i.to, 'host/train'),
+  );
+});
+
 test('the command line stands on the public interface', () => {
   none(
     i => !under(i.to, 'host/cli') && !i.to.startsWith('node:') && i.to !== 'host/index.ts',
