@@ -9,8 +9,10 @@ import { FileError } from './errors.ts';
 import type { Estimate, EstimateOptions } from './estimate.ts';
 import type { FileReport } from './inspect.ts';
 import type { Model } from './model.ts';
+import type { Vocabulary } from './model-file.ts';
 import type { Place } from './place.ts';
 import type { QuantizeOptions, QuantizeReport, Sink } from './quantize/index.ts';
+import type { Source } from './source.ts';
 import type { Manifest } from './sources/manifest.ts';
 import type { SinkFor, SplitOptions } from './sources/split.ts';
 import { openSource, readAll } from './sources.ts';
@@ -73,7 +75,8 @@ async function placeFor(options: OpenOptions, bytes: number): Promise<Place> {
 }
 
 /**
- * Opens a vocabulary alone: a GGUF file, with or without weights, or llama2.c's tokenizer file.
+ * Opens a vocabulary alone: a GGUF file, with or without weights, SentencePiece's `tokenizer.model`, or llama2.c's
+ * tokenizer file.
  * @throws FileError
  */
 export async function openTokenizer(
@@ -154,6 +157,19 @@ export async function quantize(
   return quantize(source, sink, options);
 }
 
+/** The vocabulary of a file of its own: a `tokenizer.model` or llama2.c's. */
+async function vocabularyFromFile(
+  source: Source,
+  size: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Vocabulary> {
+  const bytes = await readAll(source, signal);
+  const { isSentencePiece, vocabularyFromSentencePiece } = await import('./sentencepiece.ts');
+  return isSentencePiece(bytes)
+    ? vocabularyFromSentencePiece(bytes, source.name)
+    : vocabularyFromLlama2c(bytes, size, source.name);
+}
+
 async function readVocabulary(
   source: ModelSource,
   size: number | undefined,
@@ -162,8 +178,9 @@ async function readVocabulary(
   const opened = await openSource(source, signal);
   try {
     const header = await readGgufHeader(opened, signal);
-    if (!header) return vocabularyFromLlama2c(await readAll(opened, signal), size, opened.name);
-    const vocabulary = vocabularyFromMetadata(header.values, opened.name);
+    const vocabulary = header
+      ? vocabularyFromMetadata(header.values, opened.name)
+      : await vocabularyFromFile(opened, size, signal);
     if (vocabulary && (size === undefined || vocabulary.types.length === size)) return vocabulary;
     throw new FileError('bad-vocabulary', {
       where: opened.name,
