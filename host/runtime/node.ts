@@ -16,10 +16,10 @@ export const processors = (): number => availableParallelism();
 /** Whether threads can share memory here. */
 export const sharesMemory = (): boolean => true;
 
-/** Starts a rank's program in a thread. */
-export function startThread(): Thread {
+/** Starts a program in a thread; default: that of a rank of inference. */
+export function startThread(program: URL = new URL('../workers/rank-worker.js', import.meta.url)): Thread {
   // flags of the process are not for it: `node --input-type=module --eval` is one that a file cannot be run with
-  const worker = new Worker(new URL('../workers/rank-worker.js', import.meta.url), { execArgv: [] });
+  const worker = new Worker(program, { execArgv: [] });
   let ended = false;
   return {
     post: (message, transfer) => worker.postMessage(message, transfer),

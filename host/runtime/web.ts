@@ -11,9 +11,9 @@ export const processors = (): number =>
 /** Whether threads can share memory here: pages must be isolated from other origins for it. */
 export const sharesMemory = (): boolean => typeof SharedArrayBuffer === 'function';
 
-/** Starts a rank's program in a thread. */
-export function startThread(): Thread {
-  const worker = new Worker(new URL('../workers/rank-worker.js', import.meta.url), { type: 'module' });
+/** Starts a program in a thread; default: that of a rank of inference. */
+export function startThread(program: URL = new URL('../workers/rank-worker.js', import.meta.url)): Thread {
+  const worker = new Worker(program, { type: 'module' });
   return {
     post: (message, transfer = []) => worker.postMessage(message, transfer),
     listen(onMessage, onEnd) {
