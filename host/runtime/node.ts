@@ -1,7 +1,7 @@
 // Files and threads under Node, Deno and Bun, which all have node:fs and node:worker_threads.
 
-import { createHash } from 'node:crypto';
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { type FileHandle, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -59,6 +59,45 @@ export function sha256(): Sha256 {
   return { update: bytes => void hash.update(bytes), digest: () => hash.digest('hex') };
 }
 
+/** The path of a file in a folder. */
+export const pathIn = (folder: string, name: string): string => join(folder, name);
+
+/**
+ * Writes a file whole or not at all, the folders that it lies in included: into a temporary file beside it, which takes
+ * its name once its bytes are on the disk. When this has settled, so is the name.
+ *
+ * @throws FileError 'file-unwritable', or what `work` throws; no temporary file is left then
+ */
+export async function replaceFile(
+  path: string,
+  work: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const typed = <T>(promise: Promise<T>): Promise<T> =>
+    promise.catch(cause => Promise.reject(unwritable(path, cause)));
+  const folder = dirname(path);
+  await typed(mkdir(folder, { recursive: true }));
+  const temporary = join(folder, `.${randomUUID()}.tmp`);
+  const file = await typed(open(temporary, 'wx'));
+  try {
+    await work(async bytes => {
+      for (let done = 0; done < bytes.length; ) {
+        done += (await typed(file.write(bytes, done))).bytesWritten;
+      }
+    });
+    await typed(file.sync());
+    await file.close();
+    await typed(rename(temporary, path));
+  } catch (error) {
+    await file.close().catch(() => {});
+    await unlink(temporary).catch(() => {});
+    throw error;
+  }
+  // some systems cannot open a folder; the file is whole there all the same
+  const opened = await open(folder, 'r').catch(() => undefined);
+  await opened?.sync().catch(() => {});
+  await opened?.close();
+}
+
 /** @throws FileError 'file-not-found', 'file-unreadable' */
 export async function openPath(path: string | URL): Promise<Source> {
   let name = String(path);
@@ -110,6 +149,17 @@ function unreadable(name: string, cause: unknown): FileError {
     expected: 'a file that can be read',
     got: missing ? 'no such file' : code === 'ENOTFILE' ? message : code,
     hint: missing ? 'Check the path.' : 'Check the path and its permissions.',
+    cause,
+  });
+}
+
+function unwritable(path: string, cause: unknown): FileError {
+  const { code = String(cause) } = cause as NodeJS.ErrnoException;
+  return new FileError('file-unwritable', {
+    where: JSON.stringify(path),
+    expected: 'a file that can be written or replaced',
+    got: code,
+    hint: 'Check the path, its permissions and the space on the disk.',
     cause,
   });
 }

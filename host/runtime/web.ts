@@ -41,6 +41,22 @@ export function starter(): Starter {
 /** Without files there are no folders. */
 export const pathBeside = (_path: string, name: string): string => name;
 
+/** Without files there are no folders. */
+export const pathIn = (_folder: string, name: string): string => name;
+
+/** @throws StateError 'unsupported-runtime', always */
+export async function replaceFile(
+  path: string,
+  _work: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  throw new StateError('unsupported-runtime', {
+    where: JSON.stringify(path),
+    expected: 'a runtime with files',
+    got: 'one without',
+    hint: 'Keep tokens in memory, or in a store of your own.',
+  });
+}
+
 /** @throws StateError 'unsupported-runtime', always: WebCrypto takes bytes whole */
 export function sha256(): Sha256 {
   throw new StateError('unsupported-runtime', {

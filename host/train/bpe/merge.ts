@@ -91,7 +91,8 @@ export class Merger {
       let at = 0;
       for (let i = 0; i + 1 < span.length; i++) {
         const symbol = this.#pair(span[i]!, span[i + 1]!);
-        if (symbol === undefined || symbol.rank < 0 || (best !== undefined && symbol.rank >= best.rank)) continue;
+        if (symbol === undefined || symbol.rank < 0 || (best !== undefined && symbol.rank >= best.rank))
+          continue;
         best = symbol;
         at = i;
       }

@@ -6,8 +6,8 @@ import { type Counts, countCharacters, countSpans, isControl, WordCounter } from
 
 /** What SentencePiece calls these; the defaults are those of Llama 2's vocabulary. */
 export interface TokenizerOptions {
-  /** Pieces in all: 3 special ones, 256 bytes, merges, characters. */
-  vocabSize: number;
+  /** Pieces in all: 3 special ones, 256 bytes, merges, characters. Default: no merges, a vocabulary of characters. */
+  vocabSize?: number;
   /** Characters without a piece become pieces of their bytes; otherwise they are unknown. Default true. */
   byteFallback?: boolean;
   /** Each decimal digit is a token. Default true. */
@@ -79,13 +79,12 @@ const AT_ONCE = 256;
  */
 export async function trainTokenizer(
   documents: Iterable<string> | AsyncIterable<string>,
-  options: TokenizerOptions,
+  options: TokenizerOptions = {},
 ): Promise<TrainedTokenizer> {
   checkOptions('trainTokenizer', options, RULES);
   const { vocabSize, signal, onProgress } = options;
   const { byteFallback = true, splitDigits = true, characterCoverage = 0.99995 } = options;
   const { addDummyPrefix = true, maxPieceLength = 16 } = options;
-  if (vocabSize === undefined) throw size('a number of pieces', 'nothing', 'Pass vocabSize.');
 
   const counter = new WordCounter(addDummyPrefix);
   for await (const document of documents) {
@@ -104,11 +103,12 @@ export async function trainTokenizer(
 
   const characters = coveredCharacters(countCharacters(words), characterCoverage, byteFallback);
   const fixed = SPECIAL.length + (byteFallback ? 256 : 0);
-  const total = vocabSize - fixed - characters.length;
+  const smallest = fixed + characters.length;
+  const total = (vocabSize ?? smallest) - smallest;
   if (total < 0) {
     const parts = `3 special${byteFallback ? ', 256 bytes' : ''} and ${characters.length} characters`;
     throw size(
-      `at least ${fixed + characters.length} pieces: ${parts}`,
+      `at least ${smallest} pieces: ${parts}`,
       String(vocabSize),
       'Ask for more pieces or a lower characterCoverage.',
     );
@@ -121,14 +121,14 @@ export async function trainTokenizer(
     const piece = merger.next();
     if (piece === undefined) {
       throw size(
-        `at most ${fixed + characters.length + merges.length} pieces, all that this text gives`,
+        `at most ${smallest + merges.length} pieces, all that this text gives`,
         String(vocabSize),
         'Ask for fewer pieces or train on more text.',
       );
     }
     merges.push(piece.text);
     if (merges.length % AT_ONCE === 0) {
-      onProgress?.({ done: fixed + merges.length, total: vocabSize });
+      onProgress?.({ done: smallest + merges.length, total: smallest + total });
       await new Promise(resolve => setTimeout(resolve));
       signal?.throwIfAborted();
     }
