@@ -14,6 +14,7 @@ const commands = new Map<string, () => Promise<Command>>([
   ['perplexity', async () => (await import('./perplexity.ts')).perplexity],
   ['split', async () => (await import('./split.ts')).split],
   ['quantize', async () => (await import('./quantize.ts')).quantize],
+  ['train', async () => (await import('./train.ts')).train],
   ['tokenizer train', async () => (await import('./tokenizer-train.ts')).tokenizerTrain],
   ['data report', async () => (await import('./data-report.ts')).dataReport],
   ['carbon', async () => (await import('./carbon.ts')).carbon],

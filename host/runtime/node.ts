@@ -1,7 +1,7 @@
 // Files and threads under Node, Deno and Bun, which all have node:fs and node:worker_threads.
 
 import { createHash, randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -61,6 +61,22 @@ export function sha256(): Sha256 {
 
 /** The path of a file in a folder. */
 export const pathIn = (folder: string, name: string): string => join(folder, name);
+
+/** The names in a folder; none where there is no such folder. @throws FileError 'file-unreadable' */
+export async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (cause) {
+    const error = unreadable(folder, cause);
+    if (error.code === 'file-not-found') return [];
+    throw error;
+  }
+}
+
+/** @throws FileError 'file-unwritable' */
+export async function removeFile(path: string): Promise<void> {
+  await unlink(path).catch(cause => Promise.reject(unwritable(path, cause)));
+}
 
 /**
  * Writes a file whole or not at all, the folders that it lies in included: into a temporary file beside it, which takes

@@ -49,11 +49,25 @@ export async function replaceFile(
   path: string,
   _work: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
 ): Promise<void> {
-  throw new StateError('unsupported-runtime', {
+  throw withoutFiles(path);
+}
+
+/** @throws StateError 'unsupported-runtime', always */
+export async function namesIn(folder: string): Promise<string[]> {
+  throw withoutFiles(folder);
+}
+
+/** @throws StateError 'unsupported-runtime', always */
+export async function removeFile(path: string): Promise<void> {
+  throw withoutFiles(path);
+}
+
+function withoutFiles(path: string): StateError {
+  return new StateError('unsupported-runtime', {
     where: JSON.stringify(path),
     expected: 'a runtime with files',
     got: 'one without',
-    hint: 'Keep tokens in memory, or in a store of your own.',
+    hint: 'Keep files in memory, or in a store of your own.',
   });
 }
 

@@ -1,15 +1,6 @@
 import { CriaError, FileError } from '../errors.ts';
-import type { Sink } from '../quantize/index.ts';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from './checkpoint-file.ts';
-
-/** Where the files of a run are kept. */
-export interface RunStore {
-  names(): Promise<string[]>;
-  read(name: string): Promise<Uint8Array>;
-  /** Writes a file whole or not at all; when the promise settles, it is there after a loss of power too. */
-  write(name: string, work: (sink: Sink) => Promise<void>): Promise<void>;
-  remove(name: string): Promise<void>;
-}
+import { type RunStore, readFrom } from './run-store.ts';
 
 const NAME = /^step-(\d{8,})\.ckpt$/;
 
@@ -56,7 +47,8 @@ export async function latestCheckpoint(store: RunStore): Promise<FoundCheckpoint
   const torn: FoundCheckpoint['torn'] = [];
   for (const name of await checkpointNames(store)) {
     try {
-      return { name, checkpoint: await decodeCheckpoint(await store.read(name), name), torn };
+      const bytes = await readFrom(store, name);
+      if (bytes) return { name, checkpoint: await decodeCheckpoint(bytes, name), torn };
     } catch (error) {
       if (!(error instanceof CriaError) || error.code !== 'bad-checkpoint') throw error;
       torn.push({ name, error });

@@ -23,6 +23,7 @@ export {
   writeTokens,
 } from './data/token-file.ts';
 export {
+  folderStore,
   memoryStore,
   sourceHash,
   type TokenizeOptions,
@@ -31,3 +32,14 @@ export {
 } from './data/token-store.ts';
 export { type DataReport, dataReport, type ReportOptions } from './report/report.ts';
 export { IDENTITIES, type Identities } from './report/words.ts';
+export { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from './checkpoint-file.ts';
+export { checkSameRun, type FoundCheckpoint, latestCheckpoint, saveCheckpoint } from './checkpoints.ts';
+export { TRAIN_RULES, type TrainConfig, type TrainOptions, tokensOfStep, trainConfig } from './config.ts';
+export { flopsPerToken } from './cost.ts';
+export type { TrainBatch, TrainData } from './data.ts';
+export { type FirstModel, weightsFrom } from './from-model.ts';
+export { type RunInputs, runIdentity } from './identity.ts';
+export { RUN_PLAN, type RunEvent, type RunOptions, type RunPlan, runTraining } from './run.ts';
+export { memoryRun, type RunStore, readFrom, removeHalves, runFolder } from './run-store.ts';
+export { rateAt, type Schedule } from './schedule.ts';
+export { Diverged, type StepReport, Trainer, type TrainState } from './trainer.ts';

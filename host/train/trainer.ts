@@ -1,3 +1,4 @@
+import type { Buf } from '../backend.ts';
 import { StateError } from '../errors.ts';
 import type { LlamaConfig } from '../model-file.ts';
 import { AdamW } from './adamw.ts';
@@ -8,10 +9,19 @@ import { TrainLlama } from './llama.ts';
 import type { MicroBatch } from './micro-batch.ts';
 import { type Answer, type Rank, startRanks } from './ranks.ts';
 import { rateAt } from './schedule.ts';
+import { turn } from '../turn.ts';
 import { TrainWasm, trainKernels } from './wasm.ts';
 
 /** Losses that a spike is measured against. */
 const RECENT = 20;
+
+export interface TrainerOptions {
+  vocabSize: number;
+  /** Threads that compute side by side, the calling one included. Default 1. */
+  ranks?: number;
+  /** The first weights, a buffer of parameters; default: random ones. */
+  from?: Float32Array | undefined;
+}
 
 export interface StepReport {
   /** 1, 2, … */
@@ -59,23 +69,20 @@ export class Diverged extends StateError {
 export class Trainer {
   readonly config: TrainConfig;
   readonly model: TrainLlama;
+  /** The gradient of the last step that was begun, a buffer of parameters. */
+  readonly gradient: Buf;
   readonly #data: TrainData;
   readonly #optimiser: AdamW;
-  readonly #total: number; // the gradient of a step
   readonly #others: Rank[];
   /** Whether the other ranks have the weights of this one. */
   #shared = false;
   #recent: number[] = [];
 
-  /**
-   * @param ranks threads that compute side by side, this one included
-   * @throws OptionError for what the options make; StateError 'out-of-memory', 'thread-died'
-   */
+  /** @throws OptionError for what the options make; StateError 'out-of-memory', 'thread-died' */
   static async create(
     options: TrainOptions,
     data: TrainData,
-    vocabSize: number,
-    ranks = 1,
+    { vocabSize, ranks = 1, from }: TrainerOptions,
   ): Promise<Trainer> {
     const config = trainConfig(options);
     const llama = llamaConfig(config, vocabSize);
@@ -84,7 +91,8 @@ export class Trainer {
     const others = await startRanks(Math.min(ranks, config.microBatches), llama, shape);
     try {
       const model = new TrainLlama(new TrainWasm(await trainKernels()), llama, shape);
-      return new Trainer(config, model, data, others);
+      const weights = from ?? initialWeights(model.parameters, config.nLayers, config.seed);
+      return new Trainer(config, model, data, others, weights);
     } catch (error) {
       await Promise.all(others.map(rank => rank.close()));
       throw error;
@@ -92,15 +100,21 @@ export class Trainer {
   }
 
   /** Use `create`. */
-  constructor(config: TrainConfig, model: TrainLlama, data: TrainData, others: Rank[]) {
+  constructor(
+    config: TrainConfig,
+    model: TrainLlama,
+    data: TrainData,
+    others: Rank[],
+    first: Float32Array,
+  ) {
     this.config = config;
     this.model = model;
     this.#data = data;
     this.#others = others;
     const { backend, parameters, weights } = model;
-    this.#total = parameters.alloc(backend);
-    this.#optimiser = new AdamW(backend, parameters, weights, this.#total, config);
-    backend.writeF32(weights, initialWeights(parameters, config.nLayers, config.seed));
+    this.gradient = parameters.alloc(backend);
+    this.#optimiser = new AdamW(backend, parameters, weights, this.gradient, config);
+    backend.writeF32(weights, first);
   }
 
   /** Steps done. */
@@ -127,11 +141,11 @@ export class Trainer {
       batches.push({ tokens, targets, coef });
     }
     signal?.throwIfAborted();
-    backend.zero(this.#total, parameters.size);
+    backend.zero(this.gradient, parameters.size);
     const losses: number[] = [];
-    for await (const answer of this.#answers('backward', batches)) {
+    for await (const answer of this.#answers('backward', batches, signal)) {
       if (answer.gradient) backend.writeF32(gradient, answer.gradient);
-      backend.add(this.#total, this.#total, gradient, parameters.size);
+      backend.add(this.gradient, this.gradient, gradient, parameters.size);
       losses.push(sum(answer.losses) / answer.losses.length);
     }
     const loss = sum(losses) / microBatches;
@@ -164,7 +178,8 @@ export class Trainer {
       let i = 0;
       for await (const { losses } of this.#answers(
         'losses',
-        some.map(batch => ({ ...batch, coef: [] })),
+        some.map(({ tokens, targets }) => ({ tokens, targets, coef: [] })),
+        signal,
       )) {
         const counted = losses.subarray(0, some[i++]!.rows * contextLength);
         total += sum(counted);
@@ -199,7 +214,11 @@ export class Trainer {
   }
 
   /** Answers in the order of the batches; this rank's own gradients are in `model.gradient`. */
-  async *#answers(kind: 'backward' | 'losses', batches: MicroBatch[]): AsyncGenerator<Answer> {
+  async *#answers(
+    kind: 'backward' | 'losses',
+    batches: MicroBatch[],
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Answer> {
     const { backend, parameters, weights } = this.model;
     const ranks = 1 + this.#others.length;
     if (!this.#shared && ranks > 1) {
@@ -214,6 +233,7 @@ export class Trainer {
     });
     for (const [i, batch] of batches.entries()) {
       yield (await asked[i]) ?? { losses: await this.model[kind](batch), gradient: undefined };
+      await turn(signal);
     }
   }
 
