@@ -10,12 +10,10 @@ import {
 } from '../train/index.ts';
 import {
   choice,
-  flagOf,
   integer,
   number,
   type Option,
   text,
-  texts,
   UsageError,
   type Values,
 } from './args.ts';
@@ -59,7 +57,11 @@ const planOptions: { [K in keyof RunPlan]: Option<RunPlan[K]> } = {
   validateEvery: integer('N', { min: 0, max: MOST }, 'steps between validations, 0 none; default 100'),
   validateBatches: integer('N', { min: 0, max: MOST }, 'batches of a validation; default 0, all'),
   sampleEvery: integer('N', { min: 0, max: MOST }, 'steps between samples, 0 none; default 500'),
-  samplePrompts: texts('TEXT', 'what a sample begins with'),
+  samplePrompts: {
+    value: 'TEXT',
+    help: 'what a sample begins with (may be repeated); default: nothing',
+    read: prompts => prompts,
+  },
   sampleTokens: integer('N', { min: 1, max: MOST }, 'default 100'),
   sampleTemperature: number('T', { min: 0, max: 1e6 }, 'default 0.8'),
   checkpointEvery: integer('N', { min: 0, max: MOST }, 'steps between checkpoints; default 100'),
@@ -157,8 +159,8 @@ function fromFile(path: string, key: string, value: unknown): unknown {
   }
   const spell = (one: unknown) => (typeof one === 'boolean' ? (one ? 'yes' : 'no') : String(one));
   try {
-    return option.read(Array.isArray(value) ? value.map(spell) : [spell(value)], flagOf(key));
+    return option.read(Array.isArray(value) ? value.map(spell) : [spell(value)], key);
   } catch (error) {
-    throw error instanceof UsageError ? new UsageError(`${path}: ${error.message.slice(2)}`) : error;
+    throw error instanceof UsageError ? new UsageError(`${path}: ${error.message}`) : error;
   }
 }

@@ -5,6 +5,7 @@ import {
   flopsPerToken,
   folderStore,
   latestCheckpoint,
+  memoryStore,
   openData,
   removeHalves,
   runFolder,
@@ -21,7 +22,6 @@ import {
 import { type Command, command, flag, integer, only, texts, UsageError } from './args.ts';
 import { dataOptions } from './data-options.ts';
 import { bytes, duration, table } from './format.ts';
-import { Interrupted } from './interrupts.ts';
 import { say, write } from './terminal.ts';
 import { TrainLog } from './train-log.ts';
 import { readJob, type TrainJob, trainOptions } from './train-options.ts';
@@ -42,7 +42,7 @@ export const train: Command = command({
     until: integer('STEP', { min: 1 }, 'stop after this step, with a checkpoint'),
     dryRun: flag('print parameters, memory, work and time needed, and write nothing'),
   },
-  run: async (values, [path], interrupts) => {
+  run: async (values, [path], { signal }) => {
     const { data: files = [], resume = false, until, dryRun = false } = values;
     const { separator, ...format } = only(dataOptions, values);
     const spelt = separator?.replaceAll('\\n', '\n');
@@ -52,15 +52,13 @@ export const train: Command = command({
       ...(spelt !== undefined && { separator: spelt }),
     }));
     const job = await readJob(path, only(trainOptions, values), given);
-    await interrupts.during(async signal => {
-      const prepared = await prepare(job, signal);
-      try {
-        if (dryRun) await write(await estimate(prepared, job));
-        else await go(prepared, job, resume, until, signal);
-      } finally {
-        await prepared.trainer.close();
-      }
-    });
+    const prepared = await prepare(job, dryRun, signal);
+    try {
+      if (dryRun) await write(await estimate(prepared, job));
+      else await go(prepared, job, resume, until, signal);
+    } finally {
+      await prepared.trainer.close();
+    }
   },
 });
 
@@ -72,7 +70,7 @@ interface Prepared {
   flops: number;
 }
 
-async function prepare(job: TrainJob, signal: AbortSignal): Promise<Prepared> {
+async function prepare(job: TrainJob, dryRun: boolean, signal: AbortSignal): Promise<Prepared> {
   const from = job.from === undefined ? undefined : await weightsFrom(job.from, signal);
   const vocabulary = job.tokenizer ?? job.from;
   if (vocabulary === undefined) throw new UsageError('--tokenizer is missing: `cria tokenizer train` makes one');
@@ -87,7 +85,7 @@ async function prepare(job: TrainJob, signal: AbortSignal): Promise<Prepared> {
     B: config.sequences,
     T: config.contextLength,
     microBatches: config.microBatches,
-    store: job.cache === undefined ? store : folderStore(job.cache),
+    store: dryRun ? memoryStore() : job.cache === undefined ? store : folderStore(job.cache),
     signal,
   });
   const { sources } = job;
@@ -133,10 +131,8 @@ async function go(
       await log.take(event, end);
     }
   } catch (error) {
-    if (signal.aborted && signal.reason instanceof Interrupted) {
-      log.clear();
-      say(`stopped after step ${trainer.step}; --resume goes on`);
-    }
+    log.clear();
+    if (signal.aborted) say(`stopped after step ${trainer.step}; --resume goes on`);
     throw error;
   } finally {
     await log.close();
