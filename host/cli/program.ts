@@ -15,6 +15,7 @@ const commands = new Map<string, () => Promise<Command>>([
   ['split', async () => (await import('./split.ts')).split],
   ['quantize', async () => (await import('./quantize.ts')).quantize],
   ['train', async () => (await import('./train.ts')).train],
+  ['export', async () => (await import('./export.ts')).exportModel],
   ['tokenizer train', async () => (await import('./tokenizer-train.ts')).tokenizerTrain],
   ['data report', async () => (await import('./data-report.ts')).dataReport],
   ['carbon', async () => (await import('./carbon.ts')).carbon],

@@ -32,9 +32,9 @@ export async function encodeCheckpoint({
   state,
   ...rest
 }: Omit<Checkpoint, 'size'>): Promise<Uint8Array<ArrayBuffer>> {
-  const { step, recent, weights, m, v } = state;
+  const { weights, m, v, ...numbers } = state;
   const size = weights.length;
-  const json = new TextEncoder().encode(JSON.stringify({ ...rest, size, step, recent }));
+  const json = new TextEncoder().encode(JSON.stringify({ ...rest, size, state: numbers }));
   const first = Math.ceil((START + json.length) / ALIGN) * ALIGN;
   const end = first + 12 * size;
   const bytes = new Uint8Array(end + HASH);
@@ -75,13 +75,15 @@ export async function decodeCheckpoint(bytes: Uint8Array, name: string): Promise
     throw fail('bytes with the checksum at their end', 'others: the file is torn or damaged');
   }
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(START, START + length)));
-  const { step, recent, ...rest } = header as Omit<Checkpoint, 'state'> & Pick<TrainState, 'step' | 'recent'>;
+  const { state, ...rest } = header as Omit<Checkpoint, 'state'> & {
+    state: Omit<TrainState, 'weights' | 'm' | 'v'>;
+  };
   const first = START + length;
   if (end - first !== 12 * rest.size)
     throw fail(`3 · ${rest.size} numbers`, `${(end - first) / 4} of them`);
   const buffer = (i: number) =>
     new Float32Array(bytes.slice(first + 4 * i * rest.size, first + 4 * (i + 1) * rest.size).buffer);
-  return { ...rest, state: { step, recent, weights: buffer(0), m: buffer(1), v: buffer(2) } };
+  return { ...rest, state: { ...state, weights: buffer(0), m: buffer(1), v: buffer(2) } };
 }
 
 async function sha256Of(bytes: Uint8Array): Promise<Uint8Array> {

@@ -20,6 +20,14 @@ export async function checkpointNames(store: RunStore): Promise<string[]> {
   return steps.sort((a, b) => b.step - a.step).map(({ name }) => name);
 }
 
+/** The checkpoint of the lowest validation loss. */
+export const BEST = 'best.ckpt';
+
+export async function saveBest(store: RunStore, checkpoint: Omit<Checkpoint, 'size'>): Promise<void> {
+  const bytes = await encodeCheckpoint(checkpoint);
+  await store.write(BEST, sink => sink.write(bytes));
+}
+
 /**
  * Writes a checkpoint and then removes all but the last `keep`. What fails before the file is whole leaves those before it.
  * @throws what the store throws

@@ -33,7 +33,7 @@ export {
 export { type DataReport, dataReport, type ReportOptions } from './report/report.ts';
 export { IDENTITIES, type Identities } from './report/words.ts';
 export { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from './checkpoint-file.ts';
-export { checkSameRun, type FoundCheckpoint, latestCheckpoint, saveCheckpoint } from './checkpoints.ts';
+export { BEST, checkSameRun, type FoundCheckpoint, latestCheckpoint, saveCheckpoint } from './checkpoints.ts';
 export { TRAIN_RULES, type TrainConfig, type TrainOptions, tokensOfStep, trainConfig } from './config.ts';
 export { flopsPerToken } from './cost.ts';
 export type { TrainBatch, TrainData } from './data.ts';
@@ -43,3 +43,7 @@ export { RUN_PLAN, type RunEvent, type RunOptions, type RunPlan, runTraining } f
 export { memoryRun, type RunStore, readFrom, removeHalves, runFolder } from './run-store.ts';
 export { rateAt, type Schedule } from './schedule.ts';
 export { Diverged, type StepReport, Trainer, type TrainState } from './trainer.ts';
+export { exportGguf } from './export/gguf.ts';
+export { huggingFaceFiles, type SafetensorsType } from './export/hugging-face.ts';
+export { llama2cCheckpoint, llama2cTokenizer } from './export/llama2c.ts';
+export { type Trained, trainedModel } from './export/trained.ts';

@@ -1,7 +1,7 @@
 import { OptionError } from '../errors.ts';
 import type { Tokenizer } from '../tokenizer.ts';
 import { turn } from '../turn.ts';
-import { saveCheckpoint } from './checkpoints.ts';
+import { saveBest, saveCheckpoint } from './checkpoints.ts';
 import { anatomy } from './dump.ts';
 import type { RunStore } from './run-store.ts';
 import { Diverged, type StepReport, type Trainer } from './trainer.ts';
@@ -9,7 +9,7 @@ import { Writer } from './writer.ts';
 
 /** What a run does besides learning. Steps of 0 are never; all but checkpoints happen at the end too. */
 export interface RunPlan {
-  /** Steps between validations. Default 100. */
+  /** Steps between validations, the best of which is kept in `best.ckpt`. Default 100. */
   validateEvery: number;
   /** Batches of a validation; 0: all. Default 0. */
   validateBatches: number;
@@ -78,10 +78,14 @@ export async function* runTraining({
   let saved = trainer.step;
   let writer: Writer | undefined;
 
+  const checkpoint = async () => {
+    const { config, llama } = trainer;
+    return { config, llama, run, state: await trainer.state() };
+  };
   const save = async (): Promise<RunEvent> => {
     const from = performance.now();
-    const { config, llama, step } = trainer;
-    const name = await saveCheckpoint(store, { config, llama, run, state: await trainer.state() }, keep);
+    const { step } = trainer;
+    const name = await saveCheckpoint(store, await checkpoint(), keep);
     saved = step;
     return { kind: 'checkpoint', step, name, ms: performance.now() - from };
   };
@@ -93,12 +97,16 @@ export async function* runTraining({
       const report = await trainer.advance(signal).catch(error => dumped(error, trainer, store));
       yield { kind: 'step', ms: performance.now() - from, ...report };
       const { step } = trainer;
-      if (due(checkpointEvery) || step === end) yield await save();
-      if (due(validateEvery)) {
+      if (due(validateEvery) && trainer.validationBatches > 0) {
         const from = performance.now();
         const loss = await trainer.validate(validateBatches || undefined, signal);
         yield { kind: 'validation', step, loss, ms: performance.now() - from };
+        if (!(loss >= (trainer.best ?? Number.POSITIVE_INFINITY))) {
+          trainer.best = loss;
+          await saveBest(store, await checkpoint());
+        }
       }
+      if (due(checkpointEvery) || step === end) yield await save();
       if (due(sampleEvery)) {
         writer ??= new Writer(trainer.model);
         for (const prompt of samples.samplePrompts) {

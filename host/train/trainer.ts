@@ -42,6 +42,8 @@ export interface TrainState {
   v: Float32Array;
   /** The last losses, by which a spike is recognised. */
   recent: number[];
+  /** The lowest validation loss so far; undefined before the first. */
+  best: number | undefined;
 }
 
 /** A loss that is no number or has leapt up. The weights are those before the step. */
@@ -77,6 +79,8 @@ export class Trainer {
   /** Whether the other ranks have the weights of this one. */
   #shared = false;
   #recent: number[] = [];
+  /** The lowest validation loss so far; undefined before the first. */
+  best: number | undefined;
 
   /** @throws OptionError for what the options make; StateError 'out-of-memory', 'thread-died' */
   static async create(
@@ -120,6 +124,11 @@ export class Trainer {
   /** Steps done. */
   get step(): number {
     return this.#optimiser.step;
+  }
+
+  /** Batches of the validation split. */
+  get validationBatches(): number {
+    return this.#data.validationBatches;
   }
 
   get llama(): LlamaConfig {
@@ -193,17 +202,26 @@ export class Trainer {
     const { backend, parameters, weights } = this.model;
     const read = (buf: number) => backend.readF32(buf, parameters.size);
     const { step, m, v } = this.#optimiser;
-    return { step, weights: await read(weights), m: await read(m), v: await read(v), recent: this.#recent };
+    const { best } = this;
+    return {
+      step,
+      weights: await read(weights),
+      m: await read(m),
+      v: await read(v),
+      recent: this.#recent,
+      best,
+    };
   }
 
   /** Goes on from a state of the same configuration, in which it must not be in the middle of a step. */
-  restore({ step, weights, m, v, recent }: TrainState): void {
+  restore({ step, weights, m, v, recent, best }: TrainState): void {
     const { backend } = this.model;
     backend.writeF32(this.model.weights, weights);
     backend.writeF32(this.#optimiser.m, m);
     backend.writeF32(this.#optimiser.v, v);
     this.#optimiser.step = step;
     this.#recent = [...recent];
+    this.best = best;
     this.#shared = false;
   }
 
