@@ -23,6 +23,7 @@ export {
   writeTokens,
 } from './data/token-file.ts';
 export {
+  folderStore,
   memoryStore,
   sourceHash,
   type TokenizeOptions,

@@ -69,7 +69,7 @@ async function* documentsOf(
   source: DataSource,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<DataDocument> {
-  const format = source.format ?? formatOf(file.name);
+  const format = formatOf(source, file.name);
   const { license, attribution } = source;
   const given = {
     ...(license !== undefined && { license }),
@@ -125,7 +125,9 @@ function textOf(found: unknown, field: string, record: unknown, where: string): 
   throw badRecord(where, `a field ${quote(field)} with a text`, got, 'Name the field that holds the text.');
 }
 
-function formatOf(name: string): DataFormat {
+/** @param name of a file of the source */
+export function formatOf({ format }: DataSource, name: string): DataFormat {
+  if (format !== undefined) return format;
   const ending = /\.(\w+)(?:[?#].*)?$/.exec(name)?.[1]?.toLowerCase();
   if (ending === 'jsonl' || ending === 'ndjson') return 'jsonl';
   return ending === 'parquet' ? 'parquet' : 'text';

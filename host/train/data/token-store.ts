@@ -6,7 +6,7 @@ import { bytesSource } from '../../sources/bytes.ts';
 import { openSource } from '../../sources.ts';
 import type { Tokenizer } from '../../tokenizer.ts';
 import { Hash128 } from '../hash.ts';
-import { checkSource, type DataSource, nameOf, readDocuments } from './documents.ts';
+import { checkSource, type DataSource, formatOf, nameOf, readDocuments } from './documents.ts';
 import { readChunks } from './text.ts';
 import { openTokens, type TokenFile, type TokenTotals, vocabularyHash, writeTokens } from './token-file.ts';
 
@@ -97,12 +97,11 @@ export async function tokensOf(
 /** Of the bytes of all files and of how they are read. */
 export async function sourceHash(source: DataSource, signal?: AbortSignal): Promise<Uint8Array> {
   checkSource(source);
-  const { format, separator, field } = source;
-  const hash = new Hash128().text(JSON.stringify([format, separator, field].map(option => option ?? null)));
+  const hash = new Hash128().text(JSON.stringify([source.separator ?? null, source.field ?? null]));
   for (const file of source.files) {
     const opened = await openSource(file, signal);
     try {
-      const own = new Hash128().text(opened.name.replace(/^.*\./, ''));
+      const own = new Hash128().text(formatOf(source, opened.name));
       for await (const chunk of readChunks(opened, signal)) own.update(chunk);
       hash.update(own.bytes());
     } finally {
