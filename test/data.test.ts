@@ -388,10 +388,10 @@ test('sources are mixed by tokens times weight, exactly over every 65,536 rows',
           assert.is(index, first[source]! + seen[source]!);
           seen[source]!++;
         }
-        seen.forEach((count, i) =>
-          assert.ok(Math.abs(count - (2000 * amounts[i]!) / sum) < 12, `${seen} ${amounts}`),
-        );
-        mixture.counts.forEach((count, i) => assert.ok(Math.abs(count - (65536 * amounts[i]!) / sum) <= 1));
+        for (const [i, amount] of amounts.entries()) {
+          assert.ok(Math.abs(seen[i]! - (2000 * amount) / sum) < 12, `${seen} of ${amounts}`);
+          assert.ok(Math.abs(mixture.counts[i]! - (65536 * amount) / sum) <= 1);
+        }
         assert.is(mixture.at(65536).source, mixture.at(0).source);
       },
     ),

@@ -139,7 +139,9 @@ test('the switches do what they say', async () => {
   assert.not.ok((await pieces({})).some(piece => piece === '\n' || piece === '\t'));
   assert.ok((await pieces({ vocabSize: 259 + 6 + 2 })).includes('aa'));
   assert.not.ok((await pieces({ vocabSize: 259 + 6 + 2 })).some(piece => /^(\d\d|\u2581\d)/.test(piece)));
-  assert.ok((await pieces({ vocabSize: 259 + 6 + 6, splitDigits: false })).includes('2024'));
+  assert.ok(
+    (await pieces({ vocabSize: 259 + 6 + 6, splitDigits: false })).some(piece => piece.endsWith('2024')),
+  );
   // characters alone, line feeds among them, as character-level models have it
   const characters = await pieces({ byteFallback: false, addDummyPrefix: false });
   assert.equal(
