@@ -7,8 +7,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Backend } from '../host/backend.ts';
 import { BLOCK, GROUPED, rowBytes } from '../host/dtype.ts';
-import { compileBuild, hasRelaxedDot } from '../host/inlined.ts';
+import { compileBuild } from '../host/inlined.ts';
 import { Reference } from '../host/reference.ts';
+import { hasRelaxedDot } from '../host/relaxed.ts';
 import { instantiate, type Kernels, Wasm } from '../host/wasm.ts';
 import { BACKENDS } from './support/backends.ts';
 import { halvesOf } from './support/contents.ts';
@@ -287,7 +288,7 @@ const FLAG = '--experimental-wasm-relaxed-simd';
 const flagged = 'not on Node 20 with its flag, where they are wrong';
 if (major === 20) {
   test(flagged, () => {
-    const module = new URL('../host/inlined.js', import.meta.url).href;
+    const module = new URL('../host/relaxed.js', import.meta.url).href;
     const code = `import { hasRelaxedDot } from '${module}'; console.log(hasRelaxedDot());`;
     const { stdout, stderr } = spawnSync(process.execPath, [FLAG, '--input-type=module', '--eval', code]);
     assert.is(`${stdout}${stderr}`.trim(), 'false');
