@@ -7,7 +7,7 @@ import { X_BLOCK } from './activations';
 import { Q8_0, Q8_F32 } from './formats';
 import { multipliesFours } from './fours';
 import { storePart } from './math';
-import { Fours, fourGroups8, Pairs, pieceBytes8, tile8 } from './piece-q8';
+import { BODY, clearTiles, Fours, fourGroups8, headBytes8, Pairs, tile8 } from './piece-q8';
 
 /** Rows of a group on their way to a place that is shorter. */
 const LAST = memory.data(16, 16);
@@ -33,7 +33,7 @@ function oneToken<T, D>(out: usize, x: usize, w: usize, first: i32, last: i32, g
 function matmul<T, D>(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i32): void {
   assert(cols % 32 == 0, 'matmul: cols must be a multiple of the block');
   const blocks = cols >> 5, groups = rows >> 2, rest = rows & 3;
-  const groupBytes = <usize>blocks * pieceBytes8<T>(), xStride = <usize>blocks * X_BLOCK;
+  const groupBytes = <usize>blocks * (headBytes8<T>() + BODY), xStride = <usize>blocks * X_BLOCK;
   const outStride = <usize>rows << 2;
   const inTiles = n & ~3;
   // sixteen rows stay in the nearest caches while all tokens pass
@@ -44,9 +44,10 @@ function matmul<T, D>(out: usize, x: usize, w: usize, n: i32, rows: i32, cols: i
     if (inTiles) {
       for (; paired + 2 <= last; paired += 2) {
         const at = w + <usize>paired * groupBytes;
+        clearTiles(out + (<usize>paired << 4), outStride, inTiles);
         for (let t = 0; t < inTiles; t += 4) {
           const o = out + <usize>t * outStride + (<usize>paired << 4);
-          tile8<T, D>(o, outStride, at, at + groupBytes, x + <usize>t * xStride, xStride, blocks);
+          tile8<D>(o, outStride, at, at + groupBytes, x + <usize>t * xStride, xStride, blocks, headBytes8<T>());
         }
       }
     }

@@ -1,34 +1,18 @@
-// What training is made of, for programs: `cria/train`.
+// The entry cria/train under Node, Deno and Bun: what training is made of, for programs.
 
-export { type TrainedWith, writeSentencePiece } from '../sentencepiece.ts';
-export { type TokenizerOptions, type TrainedTokenizer, trainTokenizer } from './bpe/train.ts';
-export { vocabularyMetadata, writeVocabularyGguf } from './bpe/write.ts';
-export { type Carbon, type CarbonOptions, carbon } from './carbon.ts';
-export { sourcesFromConfig } from './data/config.ts';
-export { type DataDocument, type DataFormat, type DataSource, readDocuments } from './data/documents.ts';
-export { openData } from './data/open.ts';
-export {
-  type SourceShare,
-  type TokenBatch,
-  TokenData,
-  type TokenDataOptions,
-  type TokenDataSource,
-} from './data/token-data.ts';
-export {
-  openTokens,
-  type TokenFile,
-  type TokenOrigin,
-  type TokenTotals,
-  vocabularyHash,
-  writeTokens,
-} from './data/token-file.ts';
-export {
-  folderStore,
-  memoryStore,
-  sourceHash,
-  type TokenizeOptions,
-  type TokenStore,
-  tokensOf,
-} from './data/token-store.ts';
-export { type DataReport, dataReport, type ReportOptions } from './report/report.ts';
-export { IDENTITIES, type Identities } from './report/words.ts';
+import { names } from '../runtime/node.ts';
+import { files } from '../runtime/node-files.ts';
+import { folderStoreOn, type TokenStore } from './data/token-store.ts';
+import { type TrainCria, trainOn } from './on.ts';
+
+export * from './all.ts';
+
+const train = trainOn(names);
+export const readDocuments: TrainCria['readDocuments'] = train.readDocuments;
+export const sourceHash: TrainCria['sourceHash'] = train.sourceHash;
+export const tokensOf: TrainCria['tokensOf'] = train.tokensOf;
+export const openData: TrainCria['openData'] = train.openData;
+export const dataReport: TrainCria['dataReport'] = train.dataReport;
+
+/** Keeps token files in a folder, which is made when it is first written to. */
+export const folderStore = (folder: string): TokenStore => folderStoreOn(files, folder);
