@@ -216,7 +216,10 @@ async function main(): Promise<void> {
     const folder = join(projectFolder(), 'bench', 'record');
     mkdirSync(folder, { recursive: true });
     const moment = started.toISOString().slice(0, 16).replace(':', '');
-    const path = join(folder, `${moment}-${process.platform}-${process.arch}-${machines[0]!.cores}-cores.json`);
+    const path = join(
+      folder,
+      `${moment}-${process.platform}-${process.arch}-${machines[0]!.cores}-cores.json`,
+    );
     const cria = { version: criaVersion(), commit: output('git', 'rev-parse', '--short', 'HEAD') };
     const protocol = { reps, budgetSeconds: budget, prompts: PROMPTS, decode: DECODE };
     const record = {
