@@ -157,12 +157,11 @@ function dotQuarter(format: i32, acc: v128, planes: usize, q: i32, x: usize, mas
   return dot(format, acc, unit(format, low, high, 1, mask, aid), v128.load32_splat(x, 12));
 }
 
-/** The four rows of the group at w with one token; `blocks` of 32 columns. */
+/** sum + the four rows of the group at w with one token; `blocks` of 32 columns. */
 // @ts-ignore: decorator
 @inline
-function groupOf(format: i32, w: usize, x: usize, blocks: i32): v128 {
+function groupOf(format: i32, sum: v128, w: usize, x: usize, blocks: i32): v128 {
   const mask = maskOf(lowBits(format)), aid = aidOf(format);
-  let sum = f32x4.splat(0);
   for (; blocks > 0; blocks -= pieces(format)) {
     const d = scaleOf(w), min = minOf(format, w);
     w += headBytes(format);
@@ -189,64 +188,64 @@ function groupOf(format: i32, w: usize, x: usize, blocks: i32): v128 {
 }
 
 // A kernel of its own for every format: one token is where the time goes in decoding.
-function group_q4_0(w: usize, x: usize, blocks: i32): v128 {
-  return groupOf(Q4_0, w, x, blocks);
+function group_q4_0(sum: v128, w: usize, x: usize, blocks: i32): v128 {
+  return groupOf(Q4_0, sum, w, x, blocks);
 }
-function group_q4_1(w: usize, x: usize, blocks: i32): v128 {
-  return groupOf(Q4_1, w, x, blocks);
+function group_q4_1(sum: v128, w: usize, x: usize, blocks: i32): v128 {
+  return groupOf(Q4_1, sum, w, x, blocks);
 }
-function group_q5_0(w: usize, x: usize, blocks: i32): v128 {
-  return groupOf(Q5_0, w, x, blocks);
+function group_q5_0(sum: v128, w: usize, x: usize, blocks: i32): v128 {
+  return groupOf(Q5_0, sum, w, x, blocks);
 }
-function group_q5_1(w: usize, x: usize, blocks: i32): v128 {
-  return groupOf(Q5_1, w, x, blocks);
+function group_q5_1(sum: v128, w: usize, x: usize, blocks: i32): v128 {
+  return groupOf(Q5_1, sum, w, x, blocks);
 }
-function group_q4_k(w: usize, x: usize, blocks: i32): v128 {
-  return groupOf(Q4_K, w, x, blocks);
+function group_q4_k(sum: v128, w: usize, x: usize, blocks: i32): v128 {
+  return groupOf(Q4_K, sum, w, x, blocks);
 }
-function group_q5_k(w: usize, x: usize, blocks: i32): v128 {
-  return groupOf(Q5_K, w, x, blocks);
+function group_q5_k(sum: v128, w: usize, x: usize, blocks: i32): v128 {
+  return groupOf(Q5_K, sum, w, x, blocks);
 }
-function group_q6_k(w: usize, x: usize, blocks: i32): v128 {
-  return groupOf(Q6_K, w, x, blocks);
+function group_q6_k(sum: v128, w: usize, x: usize, blocks: i32): v128 {
+  return groupOf(Q6_K, sum, w, x, blocks);
 }
-function group_q3_k(w: usize, x: usize, blocks: i32): v128 {
-  return groupOf(Q3_K, w, x, blocks);
+function group_q3_k(sum: v128, w: usize, x: usize, blocks: i32): v128 {
+  return groupOf(Q3_K, sum, w, x, blocks);
 }
-function group_q2_k(w: usize, x: usize, blocks: i32): v128 {
-  return groupOf(Q2_K, w, x, blocks);
+function group_q2_k(sum: v128, w: usize, x: usize, blocks: i32): v128 {
+  return groupOf(Q2_K, sum, w, x, blocks);
 }
-function group_iq4_nl(w: usize, x: usize, blocks: i32): v128 {
-  return groupOf(IQ4_NL, w, x, blocks);
+function group_iq4_nl(sum: v128, w: usize, x: usize, blocks: i32): v128 {
+  return groupOf(IQ4_NL, sum, w, x, blocks);
 }
-function group_iq4_xs(w: usize, x: usize, blocks: i32): v128 {
-  return groupOf(IQ4_XS, w, x, blocks);
+function group_iq4_xs(sum: v128, w: usize, x: usize, blocks: i32): v128 {
+  return groupOf(IQ4_XS, sum, w, x, blocks);
 }
 
-/** The four rows of the group at w with one token; `blocks` of 32 columns. */
-export function group(format: i32, w: usize, x: usize, blocks: i32): v128 {
+/** sum + the four rows of the group at w with one token; `blocks` of 32 columns. */
+export function group(format: i32, sum: v128, w: usize, x: usize, blocks: i32): v128 {
   switch (format) {
     case Q4_0:
-      return group_q4_0(w, x, blocks);
+      return group_q4_0(sum, w, x, blocks);
     case Q4_1:
-      return group_q4_1(w, x, blocks);
+      return group_q4_1(sum, w, x, blocks);
     case Q5_0:
-      return group_q5_0(w, x, blocks);
+      return group_q5_0(sum, w, x, blocks);
     case Q5_1:
-      return group_q5_1(w, x, blocks);
+      return group_q5_1(sum, w, x, blocks);
     case Q4_K:
-      return group_q4_k(w, x, blocks);
+      return group_q4_k(sum, w, x, blocks);
     case Q5_K:
-      return group_q5_k(w, x, blocks);
+      return group_q5_k(sum, w, x, blocks);
     case Q6_K:
-      return group_q6_k(w, x, blocks);
+      return group_q6_k(sum, w, x, blocks);
     case Q3_K:
-      return group_q3_k(w, x, blocks);
+      return group_q3_k(sum, w, x, blocks);
     case Q2_K:
-      return group_q2_k(w, x, blocks);
+      return group_q2_k(sum, w, x, blocks);
     case IQ4_NL:
-      return group_iq4_nl(w, x, blocks);
+      return group_iq4_nl(sum, w, x, blocks);
     default:
-      return group_iq4_xs(w, x, blocks);
+      return group_iq4_xs(sum, w, x, blocks);
   }
 }

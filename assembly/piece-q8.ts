@@ -6,7 +6,6 @@
 // The relaxed product is one instruction where the processor has one for it (VNNI, Arm's dot product), and five where the
 // engine must make it of three and two constants. There `Pairs` makes it of these three itself. Both are exact.
 import { X_BLOCK, X_OFFSET, X_SCALE } from './activations';
-import { Q8_0 } from './formats';
 import { halfToFloat4 } from './half';
 
 /** How the relaxed build multiplies: with the product of fours, or with that of pairs. The baseline build is `Pairs`. */
@@ -20,12 +19,6 @@ const ONES = memory.data<i16>([1], 2);
 export const HEAD_Q8_0: usize = 8;
 export const HEAD_Q8_F32: usize = 16;
 export const BODY: usize = 136;
-
-// @ts-ignore: decorator
-@inline
-export function headBytes8<T>(): usize {
-  return idof<T>() == idof<Q8_0>() ? HEAD_Q8_0 : HEAD_Q8_F32;
-}
 
 // @ts-ignore: decorator
 @inline
@@ -65,12 +58,11 @@ function dotWide(acc: v128, w: v128, x0: v128, x1: v128): v128 {
   return dotPairs(acc, i16x8.extend_low_i8x16_s(w), i16x8.extend_high_i8x16_s(w), x0, x1);
 }
 
-/**
- * The rows of four groups that lie `far` bytes apart with one token: out (4) four times, `outFar` bytes apart. `far` is 0 for
- * a single group: it is then computed four times.
- */
-export function fourGroups8<T, D>(out: usize, outFar: usize, w: usize, far: usize, x: usize, blocks: i32): void {
-  const head = headBytes8<T>(), ones = v128.load16_splat(ONES);
+/** The rows of four groups that lie `far` bytes apart with one token: out (4) four times, `outFar` bytes apart. */
+export function fourGroups8<D>(
+  out: usize, outFar: usize, w: usize, far: usize, x: usize, blocks: i32, head: usize,
+): void {
+  const ones = v128.load16_splat(ONES);
   let w1 = w + far, w2 = w1 + far, w3 = w2 + far;
   let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
   for (; blocks > 0; blocks--) {
@@ -103,30 +95,12 @@ export function fourGroups8<T, D>(out: usize, outFar: usize, w: usize, far: usiz
       a0 = dot<D>(a0, v128.load(p0, 112), y, ones); a1 = dot<D>(a1, v128.load(p1, 112), y, ones);
       a2 = dot<D>(a2, v128.load(p2, 112), y, ones); a3 = dot<D>(a3, v128.load(p3, 112), y, ones);
     } else {
-      let y = v128.load32_splat(x), z = v128.load32_splat(x, 4);
-      a0 = dotWide(a0, v128.load(p0), y, z); a1 = dotWide(a1, v128.load(p1), y, z);
-      a2 = dotWide(a2, v128.load(p2), y, z); a3 = dotWide(a3, v128.load(p3), y, z);
-      y = v128.load32_splat(x, 8); z = v128.load32_splat(x, 12);
-      a0 = dotWide(a0, v128.load(p0, 16), y, z); a1 = dotWide(a1, v128.load(p1, 16), y, z);
-      a2 = dotWide(a2, v128.load(p2, 16), y, z); a3 = dotWide(a3, v128.load(p3, 16), y, z);
-      y = v128.load32_splat(x, 16); z = v128.load32_splat(x, 20);
-      a0 = dotWide(a0, v128.load(p0, 32), y, z); a1 = dotWide(a1, v128.load(p1, 32), y, z);
-      a2 = dotWide(a2, v128.load(p2, 32), y, z); a3 = dotWide(a3, v128.load(p3, 32), y, z);
-      y = v128.load32_splat(x, 24); z = v128.load32_splat(x, 28);
-      a0 = dotWide(a0, v128.load(p0, 48), y, z); a1 = dotWide(a1, v128.load(p1, 48), y, z);
-      a2 = dotWide(a2, v128.load(p2, 48), y, z); a3 = dotWide(a3, v128.load(p3, 48), y, z);
-      y = v128.load32_splat(x, 32); z = v128.load32_splat(x, 36);
-      a0 = dotWide(a0, v128.load(p0, 64), y, z); a1 = dotWide(a1, v128.load(p1, 64), y, z);
-      a2 = dotWide(a2, v128.load(p2, 64), y, z); a3 = dotWide(a3, v128.load(p3, 64), y, z);
-      y = v128.load32_splat(x, 40); z = v128.load32_splat(x, 44);
-      a0 = dotWide(a0, v128.load(p0, 80), y, z); a1 = dotWide(a1, v128.load(p1, 80), y, z);
-      a2 = dotWide(a2, v128.load(p2, 80), y, z); a3 = dotWide(a3, v128.load(p3, 80), y, z);
-      y = v128.load32_splat(x, 48); z = v128.load32_splat(x, 52);
-      a0 = dotWide(a0, v128.load(p0, 96), y, z); a1 = dotWide(a1, v128.load(p1, 96), y, z);
-      a2 = dotWide(a2, v128.load(p2, 96), y, z); a3 = dotWide(a3, v128.load(p3, 96), y, z);
-      y = v128.load32_splat(x, 56); z = v128.load32_splat(x, 60);
-      a0 = dotWide(a0, v128.load(p0, 112), y, z); a1 = dotWide(a1, v128.load(p1, 112), y, z);
-      a2 = dotWide(a2, v128.load(p2, 112), y, z); a3 = dotWide(a3, v128.load(p3, 112), y, z);
+      for (let k: usize = 0; k < 128; k += 16) {
+        const xk = x + (k >> 1);
+        const y = v128.load32_splat(xk), z = v128.load32_splat(xk, 4);
+        a0 = dotWide(a0, v128.load(p0 + k), y, z); a1 = dotWide(a1, v128.load(p1 + k), y, z);
+        a2 = dotWide(a2, v128.load(p2 + k), y, z); a3 = dotWide(a3, v128.load(p3 + k), y, z);
+      }
     }
     s0 = addPiece(s0, a0, scales(w, head), x);
     s1 = addPiece(s1, a1, scales(w1, head), x);

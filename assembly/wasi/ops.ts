@@ -14,9 +14,8 @@ import {
 import { matmul_bf16, matmul_f16, matmul_f32 } from '../matmul';
 import {
   matmul_iq4_nl, matmul_iq4_xs, matmul_q2_k, matmul_q3_k, matmul_q4_0, matmul_q4_1,
-  matmul_q4_k, matmul_q5_0, matmul_q5_1, matmul_q5_k, matmul_q6_k,
+  matmul_q4_k, matmul_q5_0, matmul_q5_1, matmul_q5_k, matmul_q6_k, matmul_q8_0,
 } from '../matmul-quantized';
-import { matmul_q8_0 } from '../matmul-q8';
 import { rmsnorm as rmsnorm_f32 } from '../rmsnorm';
 import { rope as rope_f32, ropeTable as ropeTable_f32 } from '../rope';
 import { takeRows as takeRows_f32 } from '../rows';
