@@ -453,6 +453,14 @@ test('openData does all of it', async () => {
   await rejects(() => openData([{ files: ['/no/such'] }], tokenizer, OPTIONS), 'file-not-found');
 });
 
+test('without a file system bytes are read and paths are refused', async () => {
+  const train = await import('../host/entries/train.ts');
+  const text = bytesOf(STORIES.join('<|endoftext|>'));
+  const data = await train.openData([{ name: 'a', files: [text] }], tokenizer, OPTIONS);
+  assert.equal(await data.batchAt(11, 1), await (await dataOf(STORIES)).batchAt(11, 1));
+  await rejects(() => train.openData([{ files: ['a.txt'] }], tokenizer, OPTIONS), 'unsupported-runtime');
+});
+
 test('the hash of bytes does not depend on how they come', () => {
   const bytes = Uint8Array.from({ length: 300 }, (_, i) => (i * 7) % 251);
   const whole = new Hash128().update(bytes).hex();
