@@ -1,4 +1,5 @@
-import { exp1, exp4, largestLane } from './math';
+import { log64 } from './log';
+import { expCall1, expCall4, largestLane } from './math';
 
 /** The largest of logits (vocab ≥ 1). */
 export function largest(logits: usize, vocab: i32): f32 {
@@ -20,14 +21,14 @@ export function logSumExp(logits: usize, vocab: i32): f64 {
   let low = f64x2.splat(0), high = low;
   let i = 0;
   for (; i + 4 <= vocab; i += 4) {
-    const e = exp4(f32x4.sub(v128.load(logits + (<usize>i << 2)), m4));
+    const e = expCall4(f32x4.sub(v128.load(logits + (<usize>i << 2)), m4));
     low = f64x2.add(low, f64x2.promote_low_f32x4(e));
     high = f64x2.add(high, f64x2.promote_low_f32x4(v128.shuffle<f32>(e, e, 2, 3, 2, 3)));
   }
   low = f64x2.add(low, high);
   let sum = f64x2.extract_lane(low, 0) + f64x2.extract_lane(low, 1);
-  for (; i < vocab; i++) sum += <f64>exp1(load<f32>(logits + (<usize>i << 2)) - m);
-  return <f64>m + NativeMath.log(sum);
+  for (; i < vocab; i++) sum += <f64>expCall1(load<f32>(logits + (<usize>i << 2)) - m);
+  return <f64>m + log64(sum);
 }
 
 /** loss[i] = log Σⱼ exp(logits[i][j]) − logits[i][targets[i]];  logits (n, vocab), targets, loss (n) */
@@ -58,7 +59,7 @@ export function crossEntropyBackward(
     store<f32>(loss, load<f32>(target) - m);
     let low = f64x2.splat(0), high = low;
     for (let p = logits; p < end; p += 16) {
-      const e = exp4(f32x4.sub(v128.load(p), m4));
+      const e = expCall4(f32x4.sub(v128.load(p), m4));
       v128.store(p, e);
       low = f64x2.add(low, f64x2.promote_low_f32x4(e));
       high = f64x2.add(high, f64x2.promote_low_f32x4(v128.shuffle<f32>(e, e, 2, 3, 2, 3)));
@@ -66,7 +67,7 @@ export function crossEntropyBackward(
     low = f64x2.add(low, high);
     let sum = f64x2.extract_lane(low, 0) + f64x2.extract_lane(low, 1);
     for (let p = end; p < end + (<usize>rest << 2); p += 4) {
-      const e = exp1(load<f32>(p) - m);
+      const e = expCall1(load<f32>(p) - m);
       store<f32>(p, e);
       sum += <f64>e;
     }

@@ -1,5 +1,6 @@
 // Rotary position embedding, Su et al. 2021, "RoFormer"; Llama rotates adjacent pairs.
 
+import { exp64, log64 } from './log';
 import { storeCosSin } from './trig';
 
 /**
@@ -9,8 +10,9 @@ import { storeCosSin } from './trig';
 export function ropeTable(
   table: usize, factors: usize, first: i32, count: i32, headDim: i32, base: f64, scale: f64,
 ): void {
+  const logBase = -log64(base);
   for (let i = 0; i < headDim; i += 2) {
-    let frequency = NativeMath.pow(base, -(<f64>i / <f64>headDim)) / scale;
+    let frequency = exp64(logBase * (<f64>i / <f64>headDim)) / scale;
     if (factors) frequency /= <f64>load<f32>(factors + (<usize>i << 1));
     let entry = table + ((<usize>first * headDim + i) << 2);
     for (let p = first; p < first + count; p++) {

@@ -1,10 +1,10 @@
-import { exp4, loadPart, storePart } from './math';
+import { expCall4, loadPart, storePart } from './math';
 
 // @ts-ignore: decorator
 @inline
 function swiglu4(gate: v128, up: v128): v128 {
   const one = f32x4.splat(1);
-  const silu = f32x4.div(gate, f32x4.add(one, exp4(f32x4.neg(gate))));
+  const silu = f32x4.div(gate, f32x4.add(one, expCall4(f32x4.neg(gate))));
   return f32x4.mul(silu, up);
 }
 
@@ -36,7 +36,7 @@ export function swigluBackward(dGate: usize, dUp: usize, dOut: usize, gate: usiz
     const whole = left >= 4;
     const g = whole ? v128.load(gate) : loadPart(gate, left);
     const d = whole ? v128.load(dOut) : loadPart(dOut, left);
-    const s = f32x4.div(one, f32x4.add(one, exp4(f32x4.neg(g))));
+    const s = f32x4.div(one, f32x4.add(one, expCall4(f32x4.neg(g))));
     const ds = f32x4.mul(d, s);
     accumulate(dUp, f32x4.mul(ds, g), left);
     const slope = f32x4.add(one, f32x4.mul(g, f32x4.sub(one, s)));

@@ -54,7 +54,7 @@ export interface Kernels extends Formats {
   memory: WebAssembly.Memory;
   heapBase(): number;
   /** For tests: by which of two ways the relaxed build multiplies from now on (assembly/fours.ts). */
-  useFours(yes: boolean): void;
+  useFours(yes: 1 | 0 | -1): void;
   finite_f32(p: number, count: number): number;
   finite_f16(p: number, count: number): number;
   finite_bf16(p: number, count: number): number;

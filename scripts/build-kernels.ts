@@ -3,6 +3,8 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import asc from 'assemblyscript/asc';
+import { patched } from '../host/patch.ts';
+import { makePatch } from './make-patch.ts';
 
 async function compile(...args: string[]): Promise<void> {
   const { error, stderr } = await asc.main(args);
@@ -20,16 +22,25 @@ await compile('assembly/debug.ts', '--target', 'debug');
 await compile('assembly/wasi/main.ts', '--target', 'wasi');
 await compile('assembly/wasi/main.ts', '--target', 'wasi-trace');
 
-function inline(file: string, ...names: string[]): void {
-  let inlined = '';
-  for (const name of names) {
-    const bytes = readFileSync(`dist/wasm/${name}.wasm`);
-    inlined += `export const ${name} = '${bytes.toString('base64')}';\n`;
-    process.stdout.write(`kernels: ${name} ${bytes.length} bytes\n`);
-  }
-  writeFileSync(file, inlined);
+const simd = readFileSync('dist/wasm/simd.wasm');
+process.stdout.write(`kernels: simd ${simd.length} bytes
+`);
+
+const inlined = (name: string, bytes: Uint8Array) =>
+  `export const ${name} = '${Buffer.from(bytes).toString('base64')}';
+`;
+
+/** A build that has most functions in common with `simd`. */
+function inlinedPatch(name: string): string {
+  const bytes = readFileSync(`dist/wasm/${name}.wasm`);
+  const patch = makePatch(simd, bytes);
+  if (!bytes.equals(patched(simd, patch)))
+    throw new Error(`the patch does not make ${name}.wasm of simd.wasm`);
+  process.stdout.write(`kernels: ${name} ${bytes.length} bytes, as a patch ${patch.length}
+`);
+  return inlined(`${name}Patch`, patch);
 }
 
-inline('dist/host/kernels.js', 'simd', 'relaxed');
+writeFileSync('dist/host/kernels.js', inlined('simd', simd) + inlinedPatch('relaxed'));
 mkdirSync('dist/host/train', { recursive: true });
-inline('dist/host/train/kernels.js', 'train');
+writeFileSync('dist/host/train/kernels.js', inlinedPatch('train'));

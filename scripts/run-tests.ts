@@ -2,7 +2,7 @@
 //
 //     npm test [-- NAME...]       files whose names contain one of the given words; without words, all
 //     npm run test:full           the long forms too
-//     npm run test:runtimes       the numeric tests on other versions of Node (installs them)
+//     npm run test:runtimes       the numeric tests on other versions of Node (installs them); then test/runtimes/main.ts
 
 import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -18,6 +18,7 @@ const LIMIT = 15 * 60_000;
 /** Tests whose numbers must be the same on every engine, and that run the builds which only some engines have. */
 const NUMERIC = [
   'builds',
+  'data',
   'debug-build',
   'model',
   'ops',
@@ -27,6 +28,7 @@ const NUMERIC = [
   'snapshot',
   'stories',
   'synth',
+  'tokenizer-train',
   'train-model',
   'train-ops',
   'wasi',

@@ -173,4 +173,9 @@ for (const build of ['simd', 'relaxed', 'train']) {
   });
 }
 
+test('the release builds together take at most 100,000 bytes', () => {
+  const bytes = ['simd', 'relaxed'].map(name => wasm(`${name}.wasm`).length);
+  assert.ok(bytes[0]! + bytes[1]! <= 100_000, `simd ${bytes[0]}, relaxed ${bytes[1]}`);
+});
+
 test.run();

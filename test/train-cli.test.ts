@@ -119,7 +119,9 @@ test('1, 2 and 3 ranks, stopped and resumed: the same checkpoint', async () => {
       assert.is(code, 0, stderr);
     }
     bytes.push(readFileSync(join(at(out), 'step-00000009.ckpt')));
-    const steps = readFileSync(join(at(out), 'log.jsonl'), 'utf8').trim().split('\n');
+    const steps = readFileSync(join(at(out), 'log.jsonl'), 'utf8')
+      .trim()
+      .split('\n');
     const logged = steps.map(line => JSON.parse(line)).filter(({ kind }) => kind === 'step');
     assert.equal(
       logged.map(({ step }) => step),
@@ -196,7 +198,17 @@ test('validation, samples and the best checkpoint', async () => {
 
 test('what is exported opens, and writes what the trainer writes', async () => {
   const greedy = await cria(
-    run('greedy', '--steps', '40', '--sample-every', '40', '--sample-temperature', '0', '--sample-tokens', '12'),
+    run(
+      'greedy',
+      '--steps',
+      '40',
+      '--sample-every',
+      '40',
+      '--sample-temperature',
+      '0',
+      '--sample-tokens',
+      '12',
+    ),
   );
   const sample = /^step 40: (".*")$/m.exec(greedy.stdout)?.[1];
   assert.ok(sample, greedy.stdout + greedy.stderr);

@@ -4,16 +4,17 @@
 import { createHash } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Random } from '../host/random.ts';
 import { decodeCheckpoint, encodeCheckpoint } from '../host/train/checkpoint-file.ts';
 import { latestCheckpoint, saveCheckpoint } from '../host/train/checkpoints.ts';
 import type { TrainOptions } from '../host/train/config.ts';
+import { createTrainer } from '../host/train/index.ts';
 import { initialWeights } from '../host/train/initial.ts';
 import { normal } from '../host/train/normal.ts';
 import { Parameters } from '../host/train/parameters.ts';
 import { memoryRun } from '../host/train/run-store.ts';
 import { cosineOfHalfTurns, rateAt } from '../host/train/schedule.ts';
-import { Diverged, Trainer } from '../host/train/trainer.ts';
-import { Random } from '../host/random.ts';
+import { Diverged, type Trainer } from '../host/train/trainer.ts';
 import { hashOf } from './support/numbers.ts';
 import { TINY_RUN, TINY_VOCABULARY, tinyData } from './support/train-loop.ts';
 
@@ -26,7 +27,7 @@ const WEIGHTS = 'cf5e80115d44e3baa974650c246d08dda34672af6d2fe7e530425869b6c2560
 
 const start = (options: Partial<TrainOptions> = {}, ranks = 1) => {
   const run = { ...TINY_RUN, ...options };
-  return Trainer.create(run, tinyData(run), { vocabSize: TINY_VOCABULARY, ranks });
+  return createTrainer(run, tinyData(run), { vocabSize: TINY_VOCABULARY, ranks });
 };
 
 async function advance(trainer: Trainer, steps: number): Promise<number[]> {
@@ -201,7 +202,10 @@ test('torn checkpoints are recognised, and the one before is used', async () => 
     const { config, llama } = trainer;
     await saveCheckpoint(store, { config, llama, run: 'x', state: await trainer.state() }, 3);
   }
-  assert.equal([...files.keys()].sort(), [3, 4, 5].map(step => `step-0000000${step}.ckpt`));
+  assert.equal(
+    [...files.keys()].sort(),
+    [3, 4, 5].map(step => `step-0000000${step}.ckpt`),
+  );
   const last = files.get('step-00000005.ckpt')!;
   const damages: [string, Uint8Array<ArrayBuffer>][] = [
     ['empty', new Uint8Array()],

@@ -31,7 +31,10 @@ export const exportModel: Command = command({
     `llama2.c, OUT.tokenizer.bin is written too. TYPE is ${QUANTIZE_TYPES.slice(0, 9).join(', ')}, ...: see cria quantize.`,
   options: {
     format: choice(['gguf', 'safetensors', 'llama2.c'], 'default gguf'),
-    type: { ...choice(QUANTIZE_TYPES, 'what matrices are stored in; default F16, for llama2.c F32'), value: 'TYPE' },
+    type: {
+      ...choice(QUANTIZE_TYPES, 'what matrices are stored in; default F16, for llama2.c F32'),
+      value: 'TYPE',
+    },
     name: text('TEXT', "the model's name in GGUF; default: that of the file"),
     latest: flag('take the last checkpoint of the run'),
     tokenizer: text('FILE', 'the vocabulary; default: tokenizer.gguf beside the checkpoint'),

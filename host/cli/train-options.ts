@@ -8,15 +8,7 @@ import {
   TRAIN_RULES,
   type TrainConfig,
 } from '../train/index.ts';
-import {
-  choice,
-  integer,
-  number,
-  type Option,
-  text,
-  UsageError,
-  type Values,
-} from './args.ts';
+import { choice, integer, number, type Option, text, UsageError, type Values } from './args.ts';
 import { readJson } from './data-options.ts';
 
 const MOST = 2 ** 31 - 1;
@@ -88,7 +80,11 @@ const wholeOptions: {
   split: choice(['document', 'tail'], 'keep whole documents, or the end of each text; default document'),
   splitSeed: integer('N', { min: 0 }, 'of the choice of documents; default: seed'),
   ranks: integer('N', { min: 1, max: 64 }, 'threads that compute; default 1; the same bits with any number'),
-  logEvery: integer('N', { min: 1, max: MOST }, 'steps between lines, where there is no terminal; default 10'),
+  logEvery: integer(
+    'N',
+    { min: 1, max: MOST },
+    'steps between lines, where there is no terminal; default 10',
+  ),
 };
 
 export const trainOptions: typeof modelOptions & typeof planOptions & typeof wholeOptions = {

@@ -2,17 +2,18 @@ import { mkdir } from 'node:fs/promises';
 import { openTokenizer } from '../index.ts';
 import {
   checkSameRun,
+  createTrainer,
   flopsPerToken,
   folderStore,
   latestCheckpoint,
   memoryStore,
   openData,
+  type RunStore,
   removeHalves,
   runFolder,
   runIdentity,
   runTraining,
-  type RunStore,
-  Trainer,
+  type Trainer,
   type TrainOptions,
   tokensOfStep,
   trainConfig,
@@ -73,7 +74,8 @@ interface Prepared {
 async function prepare(job: TrainJob, dryRun: boolean, signal: AbortSignal): Promise<Prepared> {
   const from = job.from === undefined ? undefined : await weightsFrom(job.from, signal);
   const vocabulary = job.tokenizer ?? job.from;
-  if (vocabulary === undefined) throw new UsageError('--tokenizer is missing: `cria tokenizer train` makes one');
+  if (vocabulary === undefined)
+    throw new UsageError('--tokenizer is missing: `cria tokenizer train` makes one');
   const tokenizer = await openTokenizer(vocabulary, { signal });
   const { dim, hiddenDim, nLayers, nHeads, nKvHeads, normEps, ropeTheta, contextLength } = from?.config ?? {};
   const shape = from && { dim, hiddenDim, nLayers, nHeads, nKvHeads, normEps, ropeTheta, tied: from.tied };
@@ -90,7 +92,7 @@ async function prepare(job: TrainJob, dryRun: boolean, signal: AbortSignal): Pro
   });
   const { sources } = job;
   const run = await runIdentity({ config, tokenizer, sources, data, from: from?.weights });
-  const trainer = await Trainer.create(config, batches, {
+  const trainer = await createTrainer(config, batches, {
     vocabSize: tokenizer.size,
     ranks: job.ranks,
     from: from?.weights,
@@ -121,7 +123,14 @@ async function go(
   const { config, model } = trainer;
   const vocabulary = writeVocabularyGguf(tokenizer.vocabulary);
   await store.write('tokenizer.gguf', sink => sink.write(vocabulary));
-  const about = { run, parameters: model.parameters.count, flops, ranks: job.ranks, config, llama: trainer.llama };
+  const about = {
+    run,
+    parameters: model.parameters.count,
+    flops,
+    ranks: job.ranks,
+    config,
+    llama: trainer.llama,
+  };
   const log = await TrainLog.open(job.out, about, trainer.step, job.logEvery);
   try {
     const end = Math.min(until ?? config.steps, config.steps);
@@ -153,13 +162,22 @@ async function estimate({ trainer, flops }: Prepared, job: TrainJob): Promise<st
   const perStep = tokensOfStep(config);
   return table([
     ['parameters', String(model.parameters.count)],
-    ['model', `dim ${llama.dim}, hidden ${llama.hiddenDim}, ${llama.nLayers} layers, ${llama.nHeads} heads on ${llama.nKvHeads}, vocabulary ${llama.vocabSize}`],
+    [
+      'model',
+      `dim ${llama.dim}, hidden ${llama.hiddenDim}, ${llama.nLayers} layers, ${llama.nHeads} heads on ${llama.nKvHeads}, vocabulary ${llama.vocabSize}`,
+    ],
     ['a step', `${perStep} tokens: ${config.microBatches} of ${config.sequences} x ${config.contextLength}`],
     ['the run', `${config.steps} steps, ${perStep * config.steps} tokens`],
     ['memory', `${bytes(model.backend.bytes)} a rank, ${job.ranks} ranks`],
     ['checkpoint', bytes(12 * model.parameters.size)],
-    ['work', `${(flops / 1e9).toFixed(1)} GFLOP a step, ${(flops * config.steps).toExponential(2)} FLOP in all`],
-    ['speed', `${(flops / config.microBatches / ms / 1e6).toFixed(1)} GFLOP/s a rank, of a micro-batch computed now`],
+    [
+      'work',
+      `${(flops / 1e9).toFixed(1)} GFLOP a step, ${(flops * config.steps).toExponential(2)} FLOP in all`,
+    ],
+    [
+      'speed',
+      `${(flops / config.microBatches / ms / 1e6).toFixed(1)} GFLOP/s a rank, of a micro-batch computed now`,
+    ],
     ['time', `about ${duration(seconds)}`],
   ]);
 }

@@ -1,23 +1,53 @@
 // Files and threads under Node, Deno and Bun, which all have node:fs and node:worker_threads.
 
-import { createHash, randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parentPort, Worker } from 'node:worker_threads';
+import { Worker } from 'node:worker_threads';
 import { FileError } from '../errors.ts';
-import type { Sha256, Source } from '../source.ts';
-import type { Starter, Thread } from '../workers/thread.ts';
+import type { Source } from '../source.ts';
+import type { Thread } from '../workers/thread.ts';
+import type { Names, Runtime } from './runtime.ts';
 
-/** Processors that this process may use; 0 where there are no threads. */
-export const processors = (): number => availableParallelism();
+export const names: Names = {
+  async open(name, signal, window) {
+    if (typeof name === 'string' && !name.includes(':')) return openPath(name);
+    const { openUrl, urlOf } = await import('../sources/urls.ts');
+    const url = urlOf(name);
+    return url && url.protocol !== 'file:' ? openUrl(url, signal, window) : openPath(url ?? name);
+  },
+  beside(name, file) {
+    if (typeof name === 'string' && !/^(https?|file):/i.test(name)) return join(dirname(name), file);
+    return new URL(encodeURIComponent(file), name);
+  },
+};
 
-/** Whether threads can share memory here. */
-export const sharesMemory = (): boolean => true;
+export const runtime: Runtime = {
+  kernels: async () => (await import('../inlined.ts')).kernels(),
+  names,
+  sha256() {
+    const hash = createHash('sha256');
+    return { update: bytes => void hash.update(bytes), digest: () => hash.digest('hex') };
+  },
+  threads: {
+    processors: availableParallelism,
+    sharesMemory: () => true,
+    async start(count) {
+      const { RemoteRunner } = await import('../workers/remote-runner.ts');
+      return RemoteRunner.start(count, startThread, runtime.kernels);
+    },
+  },
+};
 
-/** Starts a program in a thread; default: that of a rank of inference. */
-export function startThread(program: URL = new URL('../workers/rank-worker.js', import.meta.url)): Thread {
+/** Starts a rank's program in a thread. */
+function startThread(): Thread {
+  return threadOf(new URL('./node-worker.js', import.meta.url));
+}
+
+/** Starts a program in a thread. */
+export function threadOf(program: URL): Thread {
   // flags of the process are not for it: `node --input-type=module --eval` is one that a file cannot be run with
   const worker = new Worker(program, { execArgv: [] });
   let ended = false;
@@ -42,80 +72,8 @@ export function startThread(program: URL = new URL('../workers/rank-worker.js', 
   };
 }
 
-/** In a thread that `startThread` started: the one that started it. */
-export function starter(): Starter {
-  return {
-    post: (message, transfer) => parentPort!.postMessage(message, transfer),
-    listen: onMessage => parentPort!.on('message', onMessage),
-  };
-}
-
-/** The path of a file in the same folder as another. */
-export const pathBeside = (path: string, name: string): string => join(dirname(path), name);
-
-/** SHA-256 of bytes that come in pieces. */
-export function sha256(): Sha256 {
-  const hash = createHash('sha256');
-  return { update: bytes => void hash.update(bytes), digest: () => hash.digest('hex') };
-}
-
-/** The path of a file in a folder. */
-export const pathIn = (folder: string, name: string): string => join(folder, name);
-
-/** The names in a folder; none where there is no such folder. @throws FileError 'file-unreadable' */
-export async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (cause) {
-    const error = unreadable(folder, cause);
-    if (error.code === 'file-not-found') return [];
-    throw error;
-  }
-}
-
-/** @throws FileError 'file-unwritable' */
-export async function removeFile(path: string): Promise<void> {
-  await unlink(path).catch(cause => Promise.reject(unwritable(path, cause)));
-}
-
-/**
- * Writes a file whole or not at all, the folders that it lies in included: into a temporary file beside it, which takes
- * its name once its bytes are on the disk. When this has settled, so is the name.
- *
- * @throws FileError 'file-unwritable', or what `work` throws; no temporary file is left then
- */
-export async function replaceFile(
-  path: string,
-  work: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
-): Promise<void> {
-  const typed = <T>(promise: Promise<T>): Promise<T> =>
-    promise.catch(cause => Promise.reject(unwritable(path, cause)));
-  const folder = dirname(path);
-  await typed(mkdir(folder, { recursive: true }));
-  const temporary = join(folder, `.${randomUUID()}.tmp`);
-  const file = await typed(open(temporary, 'wx'));
-  try {
-    await work(async bytes => {
-      for (let done = 0; done < bytes.length; ) {
-        done += (await typed(file.write(bytes, done))).bytesWritten;
-      }
-    });
-    await typed(file.sync());
-    await file.close();
-    await typed(rename(temporary, path));
-  } catch (error) {
-    await file.close().catch(() => {});
-    await unlink(temporary).catch(() => {});
-    throw error;
-  }
-  // some systems cannot open a folder; the file is whole there all the same
-  const opened = await open(folder, 'r').catch(() => undefined);
-  await opened?.sync().catch(() => {});
-  await opened?.close();
-}
-
 /** @throws FileError 'file-not-found', 'file-unreadable' */
-export async function openPath(path: string | URL): Promise<Source> {
+async function openPath(path: string | URL): Promise<Source> {
   let name = String(path);
   let file: FileHandle;
   let size: number;
@@ -165,17 +123,6 @@ function unreadable(name: string, cause: unknown): FileError {
     expected: 'a file that can be read',
     got: missing ? 'no such file' : code === 'ENOTFILE' ? message : code,
     hint: missing ? 'Check the path.' : 'Check the path and its permissions.',
-    cause,
-  });
-}
-
-function unwritable(path: string, cause: unknown): FileError {
-  const { code = String(cause) } = cause as NodeJS.ErrnoException;
-  return new FileError('file-unwritable', {
-    where: JSON.stringify(path),
-    expected: 'a file that can be written or replaced',
-    got: code,
-    hint: 'Check the path, its permissions and the space on the disk.',
     cause,
   });
 }

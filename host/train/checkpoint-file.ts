@@ -79,8 +79,7 @@ export async function decodeCheckpoint(bytes: Uint8Array, name: string): Promise
     state: Omit<TrainState, 'weights' | 'm' | 'v'>;
   };
   const first = START + length;
-  if (end - first !== 12 * rest.size)
-    throw fail(`3 · ${rest.size} numbers`, `${(end - first) / 4} of them`);
+  if (end - first !== 12 * rest.size) throw fail(`3 · ${rest.size} numbers`, `${(end - first) / 4} of them`);
   const buffer = (i: number) =>
     new Float32Array(bytes.slice(first + 4 * i * rest.size, first + 4 * (i + 1) * rest.size).buffer);
   return { ...rest, state: { ...state, weights: buffer(0), m: buffer(1), v: buffer(2) } };

@@ -9,7 +9,8 @@ import type { Parameters } from './parameters.ts';
 export function flopsPerToken({ list }: Parameters, config: LlamaConfig, tied: boolean, T: number): number {
   const { nLayers, dim, vocabSize } = config;
   const matrices = list.filter(({ norm, name }) => !norm && name !== 'token_embd.weight');
-  const weights = matrices.reduce((sum, { rows, cols }) => sum + rows * cols, 0) + (tied ? vocabSize * dim : 0);
+  const weights =
+    matrices.reduce((sum, { rows, cols }) => sum + rows * cols, 0) + (tied ? vocabSize * dim : 0);
   const attention = nLayers * 2 * dim * ((T + 1) / 2);
   return 3 * 2 * (weights + attention);
 }

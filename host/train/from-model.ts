@@ -4,7 +4,7 @@ import { FileError } from '../errors.ts';
 import type { LlamaConfig, StoredTensor } from '../model-file.ts';
 import { decode, isStoredType } from '../quantize/decode.ts';
 import type { Source } from '../source.ts';
-import { openSource } from '../sources.ts';
+import { type OpenSource, openSource } from '../sources.ts';
 import { Parameters } from './parameters.ts';
 
 /** A model to go on from. */
@@ -19,8 +19,12 @@ export interface FirstModel {
  * The weights of a model file as f32, of any type that can be quantised.
  * @throws FileError
  */
-export async function weightsFrom(model: ModelSource, signal?: AbortSignal): Promise<FirstModel> {
-  const source = await openSource(model, signal);
+export async function weightsFrom(
+  model: ModelSource,
+  signal?: AbortSignal,
+  open: OpenSource = openSource,
+): Promise<FirstModel> {
+  const source = await open(model, signal);
   try {
     const { config, tensors } = await readModelFile(source, signal);
     const tied = !tensors.has('output.weight');

@@ -1,3 +1,4 @@
+import { type OpenSource, openSource } from '../sources.ts';
 import type { Tokenizer } from '../tokenizer.ts';
 import type { TrainConfig } from './config.ts';
 import { type DataSource, nameOf } from './data/documents.ts';
@@ -17,10 +18,13 @@ export interface RunInputs {
 }
 
 /** A name for a run: the same inputs give the same, and no others do. */
-export async function runIdentity({ config, tokenizer, sources, data, from }: RunInputs): Promise<string> {
+export async function runIdentity(
+  { config, tokenizer, sources, data, from }: RunInputs,
+  open: OpenSource = openSource,
+): Promise<string> {
   const texts: unknown[] = [];
   for (const source of sources) {
-    texts.push([nameOf(source), source.weight ?? 1, hexOf(await sourceHash(source))]);
+    texts.push([nameOf(source), source.weight ?? 1, hexOf(await sourceHash(source, undefined, open))]);
   }
   const { seed = 0, splitSeed = seed, validation = 0.05, split = 'document' } = data;
   const options = [seed, splitSeed, validation, split];

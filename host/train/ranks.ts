@@ -1,4 +1,3 @@
-import { startThread } from '#runtime';
 import { threadDied } from '../model-errors.ts';
 import type { LlamaConfig } from '../model-file.ts';
 import { fromPlain } from '../workers/plain-error.ts';
@@ -29,9 +28,15 @@ export class Rank {
   #failure: Error | undefined;
 
   /** @param number for messages; the calling thread is rank 0 */
-  constructor(number: number, module: WebAssembly.Module, config: LlamaConfig, options: TrainLlamaOptions) {
+  constructor(
+    number: number,
+    startThread: () => Thread,
+    module: WebAssembly.Module,
+    config: LlamaConfig,
+    options: TrainLlamaOptions,
+  ) {
     try {
-      this.#thread = startThread(new URL('./rank-worker.js', import.meta.url));
+      this.#thread = startThread();
     } catch (error) {
       throw threadDied(number, String(error));
     }
@@ -78,9 +83,14 @@ export class Rank {
   }
 }
 
-/** Ranks 1 … ranks − 1, ready to compute. @throws StateError 'thread-died', 'out-of-memory' */
+/**
+ * Ranks 1 … ranks − 1, ready to compute.
+ * @param startThread how threads that run `runTrainRank` are started
+ * @throws StateError 'thread-died', 'out-of-memory'
+ */
 export async function startRanks(
   ranks: number,
+  startThread: () => Thread,
   config: LlamaConfig,
   options: TrainLlamaOptions,
 ): Promise<Rank[]> {
@@ -88,7 +98,8 @@ export async function startRanks(
   const module = await trainModule();
   const others: Rank[] = [];
   try {
-    for (let rank = 1; rank < ranks; rank++) others.push(new Rank(rank, module, config, options));
+    for (let rank = 1; rank < ranks; rank++)
+      others.push(new Rank(rank, startThread, module, config, options));
     await Promise.all(others.map(({ ready }) => ready));
     return others;
   } catch (error) {

@@ -1,7 +1,7 @@
-import { namesIn, pathIn, removeFile } from '#runtime';
+import type { Files } from '../runtime/runtime.ts';
 import { bytesSource } from '../sources/bytes.ts';
 import { readAll } from '../sources.ts';
-import { folderStore, type TokenStore } from './data/token-store.ts';
+import { folderStoreOn, type TokenStore } from './data/token-store.ts';
 
 /** Where the files of a run are kept. What `write` has written is there after a loss of power, too. */
 export interface RunStore extends TokenStore {
@@ -9,12 +9,12 @@ export interface RunStore extends TokenStore {
   remove(name: string): Promise<void>;
 }
 
-/** A folder, which is made when it is first written to. Without a file system its calls fail. */
-export function runFolder(folder: string): RunStore {
+/** A folder, which is made when it is first written to. */
+export function runFolderOn(files: Files, folder: string): RunStore {
   return {
-    ...folderStore(folder),
-    names: () => namesIn(folder),
-    remove: name => removeFile(pathIn(folder, name)),
+    ...folderStoreOn(files, folder),
+    names: () => files.names(folder),
+    remove: name => files.remove(files.within(folder, name)),
   };
 }
 

@@ -1,6 +1,8 @@
 import type { Buf } from '../backend.ts';
 import { StateError } from '../errors.ts';
 import type { LlamaConfig } from '../model-file.ts';
+import { turn } from '../turn.ts';
+import type { Thread } from '../workers/thread.ts';
 import { AdamW } from './adamw.ts';
 import { llamaConfig, type TrainConfig, type TrainOptions, tokensOfStep, trainConfig } from './config.ts';
 import type { TrainBatch, TrainData } from './data.ts';
@@ -9,7 +11,6 @@ import { TrainLlama } from './llama.ts';
 import type { MicroBatch } from './micro-batch.ts';
 import { type Answer, type Rank, startRanks } from './ranks.ts';
 import { rateAt } from './schedule.ts';
-import { turn } from '../turn.ts';
 import { TrainWasm, trainKernels } from './wasm.ts';
 
 /** Losses that a spike is measured against. */
@@ -17,8 +18,10 @@ const RECENT = 20;
 
 export interface TrainerOptions {
   vocabSize: number;
-  /** Threads that compute side by side, the calling one included. Default 1. */
+  /** Threads that compute side by side, the calling one included. Default 1, as where there are no threads. */
   ranks?: number;
+  /** Starts a thread that runs `runTrainRank`; the entry of `cria/train` gives it. */
+  startThread?: (() => Thread) | undefined;
   /** The first weights, a buffer of parameters; default: random ones. */
   from?: Float32Array | undefined;
 }
@@ -86,13 +89,14 @@ export class Trainer {
   static async create(
     options: TrainOptions,
     data: TrainData,
-    { vocabSize, ranks = 1, from }: TrainerOptions,
+    { vocabSize, ranks = 1, startThread, from }: TrainerOptions,
   ): Promise<Trainer> {
     const config = trainConfig(options);
     const llama = llamaConfig(config, vocabSize);
     const { sequences: B, contextLength: T, tied, recompute, mostLogits } = config;
     const shape = { B, T, tied, recompute, mostLogits };
-    const others = await startRanks(Math.min(ranks, config.microBatches), llama, shape);
+    const count = Math.min(ranks, config.microBatches);
+    const others = startThread ? await startRanks(count, startThread, llama, shape) : [];
     try {
       const model = new TrainLlama(new TrainWasm(await trainKernels()), llama, shape);
       const weights = from ?? initialWeights(model.parameters, config.nLayers, config.seed);
@@ -104,13 +108,7 @@ export class Trainer {
   }
 
   /** Use `create`. */
-  constructor(
-    config: TrainConfig,
-    model: TrainLlama,
-    data: TrainData,
-    others: Rank[],
-    first: Float32Array,
-  ) {
+  constructor(config: TrainConfig, model: TrainLlama, data: TrainData, others: Rank[], first: Float32Array) {
     this.config = config;
     this.model = model;
     this.#data = data;
@@ -262,7 +260,11 @@ export class Trainer {
     if (spike === 0 || this.#recent.length < RECENT) return;
     const usual = sum(this.#recent) / RECENT;
     if (report.loss > spike * usual) {
-      throw new Diverged(report, losses, `a loss of at most ${spike} · ${usual}, the mean of the last ${RECENT}`);
+      throw new Diverged(
+        report,
+        losses,
+        `a loss of at most ${spike} · ${usual}, the mean of the last ${RECENT}`,
+      );
     }
   }
 }

@@ -1,8 +1,8 @@
 import type { Buf, Tensor } from '../backend.ts';
-import { compileBase64 } from '../inlined.ts';
+import { compilePatched } from '../inlined.ts';
 import { type Kernels, Wasm } from '../wasm.ts';
 import type { TrainBackend } from './backend.ts';
-import { train } from './kernels.js';
+import { trainPatch } from './kernels.js';
 
 /** Outputs, inputs, work memory, shapes. */
 type Matmul = (
@@ -74,7 +74,7 @@ let compiled: Promise<WebAssembly.Module> | undefined;
 
 /** The kernels of training, compiled once a process. */
 export function trainModule(): Promise<WebAssembly.Module> {
-  compiled ??= compileBase64(train);
+  compiled ??= compilePatched(trainPatch);
   return compiled;
 }
 

@@ -119,8 +119,8 @@ export class RedZones {
   }
 
   /** See assembly/fours.ts. */
-  useFours(yes: boolean): void {
-    this.#kernels['useFours']!(Number(yes));
+  useFours(yes: number): void {
+    this.#kernels['useFours']!(yes);
   }
 
   run({ op, args, ranges, image, shape, expected }: Layout): Outcome {

@@ -1,7 +1,7 @@
 // Finds the pieces of a vocabulary by byte-pair encoding (Sennrich et al. 2016): the most frequent pair of neighbours
 // becomes a piece, again and again. A merge touches only the spans that hold the pair, whose counts are brought up to date.
 import { type Candidate, CandidateQueue } from './queue.ts';
-import type { Counts } from './words.ts';
+import { type Counts, isPiece } from './words.ts';
 
 /** A string that is a character or that two neighbours spell. However it is put together, it is one symbol. */
 interface Token extends Candidate {
@@ -18,7 +18,7 @@ const STRIDE = 2 ** 26;
 export class Merger {
   readonly #symbols: Token[] = [];
   readonly #byText = new Map<string, Token>();
-  /** What a pair of ids spells; undefined for what is too long to be a piece. */
+  /** What a pair of ids spells; undefined for what cannot be a piece. */
   readonly #pairs = new Map<number, Token | undefined>();
   readonly #queue = new CandidateQueue<Token>();
   /** By span: ids of its symbols, and how often it occurs. */
@@ -109,7 +109,8 @@ export class Merger {
     const a = this.#symbols[left]!;
     const b = this.#symbols[right]!;
     const length = a.length + b.length;
-    const symbol = length > this.#maxPieceLength ? undefined : this.#symbol(a.text + b.text, length);
+    const text = a.text + b.text;
+    const symbol = length <= this.#maxPieceLength && isPiece(text) ? this.#symbol(text, length) : undefined;
     this.#pairs.set(key, symbol);
     return symbol;
   }

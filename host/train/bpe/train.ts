@@ -10,7 +10,7 @@ export interface TokenizerOptions {
   vocabSize?: number;
   /** Characters without a piece become pieces of their bytes; otherwise they are unknown. Default true. */
   byteFallback?: boolean;
-  /** Each decimal digit is a token. Default true. */
+  /** Each digit is a token. Default true. */
   splitDigits?: boolean;
   /** The share of the text whose characters, the most frequent first, become pieces. Default 0.99995. */
   characterCoverage?: number;

@@ -57,14 +57,19 @@ export function isControl(character: string): boolean {
 export interface SpanRules {
   /** Characters that become pieces; others end a span. */
   characters: ReadonlySet<string>;
-  /** Each decimal digit stands alone. */
+  /** Each digit stands alone, ASCII and full width, as SentencePiece has it. */
   splitDigits: boolean;
+}
+
+/** Spaces stand at the beginning of a piece, and one of them, or are all of it. */
+export function isPiece(text: string): boolean {
+  return text.lastIndexOf(SPACE) < 1 || /^\u2581+$/.test(text);
 }
 
 /**
  * The stretches of words inside of which pieces may form, with how often they occur: a piece has characters of one script
- * (punctuation and digits are of the script Common), and spaces only at its beginning or nothing else
- * (google/sentencepiece, src/trainer_interface.cc, `IsValidSentencePiece`).
+ * (punctuation and digits are of the script Common) and is as `isPiece` says (google/sentencepiece,
+ * src/trainer_interface.cc, `IsValidSentencePiece`).
  */
 export function countSpans(words: Counts, rules: SpanRules): Counts {
   const spans: Counts = new Map();
@@ -80,7 +85,7 @@ function* spansOf(word: string, { characters, splitDigits }: SpanRules): Generat
   let script: Script | undefined; // undefined: whatever follows may join
   for (const character of word) {
     const known = characters.has(character);
-    const alone = !known || (splitDigits && /^\p{Nd}$/u.test(character)) || isControl(character);
+    const alone = !known || (splitDigits && /^[0-9\uff10-\uff19]$/.test(character)) || isControl(character);
     let own: Script | undefined = character === SPACE ? undefined : scriptOf(character.codePointAt(0)!);
     if (own === 'inherited') own = script;
     const joins = !alone && length < LONGEST_SPAN && (script === undefined || own === script);

@@ -1,7 +1,7 @@
 import type { ModelSource } from '../../api.ts';
 import { type CriaError, FileError, OptionError, quote } from '../../errors.ts';
 import type { Source } from '../../source.ts';
-import { openSource } from '../../sources.ts';
+import { type OpenSource, openSource } from '../../sources.ts';
 import { readLines, readText } from './text.ts';
 
 /** Texts of one kind and the files that hold them. */
@@ -47,13 +47,18 @@ export const SEPARATOR = '<|endoftext|>';
  * The documents of a source in their order, read piece by piece. White space around a text's documents is dropped, and
  * documents that are empty then.
  *
+ * @param open opens paths and URLs; default: only bytes and sources are read
  * @throws FileError 'bad-text' for what is not UTF-8, 'bad-record' for a line or row without a text, 'bad-parquet', and as
  *   `open` does for files; StateError 'needs-package' without hyparquet; the signal's reason
  */
-export async function* readDocuments(source: DataSource, signal?: AbortSignal): AsyncGenerator<DataDocument> {
+export async function* readDocuments(
+  source: DataSource,
+  signal?: AbortSignal,
+  open: OpenSource = openSource,
+): AsyncGenerator<DataDocument> {
   checkSource(source);
   for (const file of source.files) {
-    const opened = await openSource(file, signal);
+    const opened = await open(file, signal);
     try {
       for await (const document of documentsOf(opened, source, signal)) {
         if (document.text.trim() !== '') yield document;
@@ -69,7 +74,7 @@ async function* documentsOf(
   source: DataSource,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<DataDocument> {
-  const format = source.format ?? formatOf(file.name);
+  const format = formatOf(source, file.name);
   const { license, attribution } = source;
   const given = {
     ...(license !== undefined && { license }),
@@ -125,7 +130,9 @@ function textOf(found: unknown, field: string, record: unknown, where: string): 
   throw badRecord(where, `a field ${quote(field)} with a text`, got, 'Name the field that holds the text.');
 }
 
-function formatOf(name: string): DataFormat {
+/** @param name of a file of the source */
+export function formatOf({ format }: DataSource, name: string): DataFormat {
+  if (format !== undefined) return format;
   const ending = /\.(\w+)(?:[?#].*)?$/.exec(name)?.[1]?.toLowerCase();
   if (ending === 'jsonl' || ending === 'ndjson') return 'jsonl';
   return ending === 'parquet' ? 'parquet' : 'text';

@@ -1,12 +1,12 @@
-import { openPath, pathIn, replaceFile } from '#runtime';
 import { CriaError } from '../../errors.ts';
 import type { Sink } from '../../quantize/index.ts';
+import type { Files } from '../../runtime/runtime.ts';
 import type { Source } from '../../source.ts';
 import { bytesSource } from '../../sources/bytes.ts';
-import { openSource } from '../../sources.ts';
+import { type OpenSource, openSource } from '../../sources.ts';
 import type { Tokenizer } from '../../tokenizer.ts';
 import { Hash128 } from '../hash.ts';
-import { checkSource, type DataSource, nameOf, readDocuments } from './documents.ts';
+import { checkSource, type DataSource, formatOf, nameOf, readDocuments } from './documents.ts';
 import { readChunks } from './text.ts';
 import { openTokens, type TokenFile, type TokenTotals, vocabularyHash, writeTokens } from './token-file.ts';
 
@@ -34,18 +34,18 @@ export function memoryStore(): TokenStore {
   };
 }
 
-/** Keeps token files in a folder, which is made when it is first written to. Without a file system its calls fail. */
-export function folderStore(folder: string): TokenStore {
+/** Keeps token files in a folder, which is made when it is first written to. */
+export function folderStoreOn(files: Files, folder: string): TokenStore {
   return {
     async open(name) {
       try {
-        return await openPath(pathIn(folder, name));
+        return await files.open(files.within(folder, name));
       } catch (error) {
         if (error instanceof CriaError && error.code === 'file-not-found') return undefined;
         throw error;
       }
     },
-    write: (name, work) => replaceFile(pathIn(folder, name), write => work({ write })),
+    write: (name, work) => files.replace(files.within(folder, name), write => work({ write })),
   };
 }
 
@@ -66,10 +66,11 @@ export async function tokensOf(
   tokenizer: Tokenizer,
   store: TokenStore,
   { signal, onProgress }: TokenizeOptions = {},
+  open: OpenSource = openSource,
 ): Promise<TokenFile> {
   const origin = {
     vocabulary: vocabularyHash(tokenizer.vocabulary),
-    source: await sourceHash(source, signal),
+    source: await sourceHash(source, signal, open),
   };
   const plain = nameOf(source)
     .replace(/[^\w.-]+/g, '_')
@@ -87,7 +88,7 @@ export async function tokensOf(
     }
   }
   await store.write(name, async sink => {
-    await writeTokens(readDocuments(source, signal), tokenizer, origin.source, sink, onProgress);
+    await writeTokens(readDocuments(source, signal, open), tokenizer, origin.source, sink, onProgress);
   });
   const made = await store.open(name);
   if (made === undefined) throw new Error(`the store holds no ${name} though it has written it`);
@@ -95,14 +96,17 @@ export async function tokensOf(
 }
 
 /** Of the bytes of all files and of how they are read. */
-export async function sourceHash(source: DataSource, signal?: AbortSignal): Promise<Uint8Array> {
+export async function sourceHash(
+  source: DataSource,
+  signal?: AbortSignal,
+  open: OpenSource = openSource,
+): Promise<Uint8Array> {
   checkSource(source);
-  const { format, separator, field } = source;
-  const hash = new Hash128().text(JSON.stringify([format, separator, field].map(option => option ?? null)));
+  const hash = new Hash128().text(JSON.stringify([source.separator ?? null, source.field ?? null]));
   for (const file of source.files) {
-    const opened = await openSource(file, signal);
+    const opened = await open(file, signal);
     try {
-      const own = new Hash128().text(opened.name.replace(/^.*\./, ''));
+      const own = new Hash128().text(formatOf(source, opened.name));
       for await (const chunk of readChunks(opened, signal)) own.update(chunk);
       hash.update(own.bytes());
     } finally {

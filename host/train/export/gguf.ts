@@ -3,6 +3,7 @@ import { type GgufValue, writeGguf } from '../../gguf-write.ts';
 import type { LlamaConfig } from '../../model-file.ts';
 import { quantize, type Sink } from '../../quantize/index.ts';
 import type { QuantizeType } from '../../quantize/recipe.ts';
+import { openSource } from '../../sources.ts';
 import { vocabularyMetadata } from '../bpe/write.ts';
 import type { Trained } from './trained.ts';
 
@@ -20,7 +21,7 @@ export async function exportGguf(
     data: bytesOf(weights.subarray(first, first + rows * cols)),
   }));
   const whole = writeGguf([...modelMetadata(llama, name), ...vocabularyMetadata(vocabulary)], tensors);
-  await quantize(whole, sink, { type, ...(signal && { signal }) });
+  await quantize(whole, sink, { type, ...(signal && { signal }) }, openSource);
 }
 
 /** The shape of a Llama as GGUF keys (ggml, docs/gguf.md). */
@@ -44,4 +45,3 @@ function* modelMetadata(llama: LlamaConfig, name: string): Generator<[key: strin
 function bytesOf(values: Float32Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
-

@@ -83,11 +83,18 @@ function safetensors({ parameters, weights, llama }: Trained, type: SafetensorsT
 }
 
 /** A parameter's values; rows of wq and wk in Hugging Face's order. */
-function inHalves({ name, first, rows, cols }: Parameter, weights: Float32Array, headDim: number): Float32Array {
+function inHalves(
+  { name, first, rows, cols }: Parameter,
+  weights: Float32Array,
+  headDim: number,
+): Float32Array {
   const values = weights.slice(first, first + rows * cols);
   if (!/\.attn_[qk]\.weight$/.test(name)) return values;
   for (let row = 0; row < rows; row++) {
-    values.set(weights.subarray(first + row * cols, first + (row + 1) * cols), halfSplitRow(row, headDim) * cols);
+    values.set(
+      weights.subarray(first + row * cols, first + (row + 1) * cols),
+      halfSplitRow(row, headDim) * cols,
+    );
   }
   return values;
 }

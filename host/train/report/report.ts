@@ -1,3 +1,4 @@
+import { type OpenSource, openSource } from '../../sources.ts';
 import type { Tokenizer } from '../../tokenizer.ts';
 import { type DataSource, nameOf, readDocuments } from '../data/documents.ts';
 import { languageOf, scriptsOf } from './language.ts';
@@ -61,6 +62,7 @@ export interface ReportOptions {
 export async function dataReport(
   sources: readonly DataSource[],
   options: ReportOptions = {},
+  open: OpenSource = openSource,
 ): Promise<DataReport> {
   const { tokenizer, identities = IDENTITIES, signal, onProgress } = options;
   const counter = new Counter(identities);
@@ -70,7 +72,7 @@ export async function dataReport(
     const own = amounts(tokenizer);
     const licenses = new Map<string, number>();
     const attributions = new Set<string>();
-    for await (const { text, license = 'unstated', attribution } of readDocuments(source, signal)) {
+    for await (const { text, license = 'unstated', attribution } of readDocuments(source, signal, open)) {
       const words = wordsOf(text);
       const one: Amounts = {
         documents: 1,

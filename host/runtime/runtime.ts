@@ -1,0 +1,50 @@
+import type { Place } from '../place.ts';
+import type { Sha256, Source } from '../source.ts';
+
+/** What differs between the places where JavaScript runs. */
+export interface Runtime {
+  /** The build of the kernels that this engine runs best. All give the same bits. */
+  kernels(): Promise<WebAssembly.Module>;
+  names: Names;
+  /**
+   * SHA-256 of bytes that come in pieces.
+   * @throws StateError 'unsupported-runtime' where only whole bytes are hashed
+   */
+  sha256(): Sha256;
+  /** Absent where a model can only run in the calling thread. */
+  threads?: Threads;
+}
+
+/** Paths and URLs. */
+export interface Names {
+  /** @param window of what is read from a server: see HttpOptions */
+  open(name: string | URL, signal?: AbortSignal, window?: number): Promise<Source>;
+  /** What names a file in the same folder as another. */
+  beside(name: string | URL, file: string): string | URL;
+}
+
+/** A file system. */
+export interface Files {
+  /** @throws FileError 'file-not-found', 'file-unreadable' */
+  open(path: string): Promise<Source>;
+  /** The path of a file in a folder. */
+  within(folder: string, name: string): string;
+  /**
+   * Writes a file whole or not at all; folders are made.
+   * @throws FileError 'file-unwritable', or what `work` throws
+   */
+  replace(path: string, work: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>): Promise<void>;
+  /** The names in a folder; none where there is no such folder. @throws FileError 'file-unreadable' */
+  names(folder: string): Promise<string[]>;
+  /** @throws FileError 'file-unwritable' */
+  remove(path: string): Promise<void>;
+}
+
+export interface Threads {
+  /** Processors that this process, page or worker may use; 0 where threads cannot be started. */
+  processors(): number;
+  /** Whether threads can share memory: pages must be isolated from other origins for it. */
+  sharesMemory(): boolean;
+  /** @throws StateError 'thread-died' if the program of a thread cannot be loaded, or there are no more */
+  start(count: number): Promise<Place>;
+}
