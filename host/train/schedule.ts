@@ -21,7 +21,7 @@ export function rateAt({ learningRate, warmup, finalRate, steps }: Schedule, ste
 /** cos(π · x) for x in [0, 1] from additions and multiplications alone, which every engine rounds alike; error below 1e-15. */
 export function cosineOfHalfTurns(x: number): number {
   if (x > 0.5) return -cosineOfHalfTurns(1 - x);
-  const angle = 3.141592653589793 * x;
+  const angle = Math.PI * x;
   const square = angle * angle;
   // Taylor's series: the first term left out is (π/2)^24 / 24! < 1e-19
   let sum = 1;
