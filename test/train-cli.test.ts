@@ -237,4 +237,20 @@ test('what is exported opens, and writes what the trainer writes', async () => {
   assert.equal(own.encode('one day the dog'), theirs.encode('one day the dog'));
 });
 
+test('curves are drawn, in a file that needs no other', async () => {
+  const { code, stderr } = await cria(['plot', at('best'), at('greedy'), '--out', at('loss.svg')]);
+  assert.is(code, 0, stderr);
+  const svg = readFileSync(at('loss.svg'), 'utf8');
+  assert.match(svg, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
+  assert.is(svg.match(/<path /g)?.length, 6, 'losses, validation and rates of two runs');
+  assert.match(svg, 'prefers-color-scheme: dark');
+  assert.not.match(svg, /NaN|Infinity|undefined|href|src=/);
+  const page = await cria(['plot', at('best'), '--out', at('loss.html')]);
+  assert.is(page.code, 0, page.stderr);
+  assert.match(readFileSync(at('loss.html'), 'utf8'), '<svg');
+  const none = await cria(['plot', folder]);
+  assert.is(none.code, 2);
+  assert.match(none.stderr, 'log.jsonl');
+});
+
 test.run();

@@ -16,6 +16,7 @@ const commands = new Map<string, () => Promise<Command>>([
   ['quantize', async () => (await import('./quantize.ts')).quantize],
   ['train', async () => (await import('./train.ts')).train],
   ['export', async () => (await import('./export.ts')).exportModel],
+  ['plot', async () => (await import('./plot.ts')).plot],
   ['tokenizer train', async () => (await import('./tokenizer-train.ts')).tokenizerTrain],
   ['data report', async () => (await import('./data-report.ts')).dataReport],
   ['carbon', async () => (await import('./carbon.ts')).carbon],

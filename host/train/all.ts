@@ -35,6 +35,7 @@ export { type Trained, trainedModel } from './export/trained.ts';
 export type { FirstModel } from './from-model.ts';
 export type { RunInputs } from './identity.ts';
 export type { TrainCria } from './on.ts';
+export { type PlotRun, type Point, plotHtml, plotRun, plotSvg } from './plot.ts';
 export type { DataReport, ReportOptions } from './report/report.ts';
 export { IDENTITIES, type Identities } from './report/words.ts';
 export { RUN_PLAN, type RunEvent, type RunOptions, type RunPlan, runTraining } from './run.ts';
