@@ -59,13 +59,12 @@ export class Merger {
       this.#mergeSpan(this.#spans[i]!);
       for (const symbol of this.#candidates(i)) {
         symbol.count += weight;
-        if (before.includes(symbol)) continue;
-        if (symbol.spans.at(-1) !== i) symbol.spans.push(i);
-        grown.add(symbol);
+        if (!before.includes(symbol) && symbol.spans.at(-1) !== i) symbol.spans.push(i);
+        if (symbol.count > symbol.queued) grown.add(symbol);
       }
     }
     piece.spans = [];
-    for (const symbol of grown) this.#queue.push(symbol);
+    for (const symbol of grown) if (symbol.count > symbol.queued) this.#queue.push(symbol);
     return { text, count };
   }
 
@@ -118,7 +117,7 @@ export class Merger {
   #symbol(text: string, length: number): Token {
     const known = this.#byText.get(text);
     if (known !== undefined) return known;
-    const symbol = { id: this.#symbols.length, text, length, count: 0, rank: -1, spans: [] };
+    const symbol = { id: this.#symbols.length, text, length, count: 0, queued: 0, rank: -1, spans: [] };
     this.#symbols.push(symbol);
     this.#byText.set(text, symbol);
     return symbol;

@@ -5,16 +5,19 @@ export interface Candidate {
   length: number;
   /** Occurrences in the text as it is merged now. */
   count: number;
+  /** The count that it is queued with; 0 if it is not. */
+  queued: number;
 }
 
 /** A binary heap of candidates with the count that they had when they were put in. */
 export class CandidateQueue<C extends Candidate> {
   readonly #entries: Entry<C>[] = [];
 
-  /** To be called whenever a count has grown; one that has shrunk is found out by `pop`. */
+  /** To be called when a count exceeds what it is queued with; one that has shrunk is found out by `pop`. */
   push(candidate: C): void {
     const entries = this.#entries;
     const entry = { candidate, count: candidate.count };
+    candidate.queued = candidate.count;
     let hole = entries.length;
     entries.push(entry);
     while (hole > 0) {
@@ -32,8 +35,10 @@ export class CandidateQueue<C extends Candidate> {
       const entry = this.#popEntry();
       if (entry === undefined) return undefined;
       const { candidate, count } = entry;
+      if (count !== candidate.queued) continue; // it was queued again since
+      candidate.queued = 0;
       if (count === candidate.count && count > 0) return candidate;
-      if (count > candidate.count && candidate.count > 0) this.push(candidate);
+      if (candidate.count > 0) this.push(candidate);
     }
   }
 
