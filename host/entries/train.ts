@@ -1,4 +1,4 @@
-// The entry cria/train where there are no files: tokens are kept in memory, or in a store of one's own.
+// The entry of training where there are no files: tokens are kept in memory, or in a store of one's own.
 
 import { threadOf } from '../runtime/browser.ts';
 import { names } from '../runtime/web.ts';

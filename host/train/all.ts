@@ -1,4 +1,4 @@
-// What is the same of `cria/train` on every runtime.
+// What is the same of training on every runtime.
 
 export { type TrainedWith, writeSentencePiece } from '../sentencepiece.ts';
 export { type TokenizerOptions, type TrainedTokenizer, trainTokenizer } from './bpe/train.ts';

@@ -1,4 +1,4 @@
-// The entry cria/train under Node, Deno and Bun: what training is made of, for programs.
+// The entry of training under Node, Deno and Bun: what training is made of, for programs.
 
 import { names, threadOf } from '../runtime/node.ts';
 import { files } from '../runtime/node-files.ts';

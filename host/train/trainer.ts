@@ -20,7 +20,7 @@ export interface TrainerOptions {
   vocabSize: number;
   /** Threads that compute side by side, the calling one included. Default 1, as where there are no threads. */
   ranks?: number;
-  /** Starts a thread that runs `runTrainRank`; the entry of `cria/train` gives it. */
+  /** Starts a thread that runs `runTrainRank`; the entry of training gives it. */
   startThread?: (() => Thread) | undefined;
   /** The first weights, a buffer of parameters; default: random ones. */
   from?: Float32Array | undefined;
