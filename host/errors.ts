@@ -61,6 +61,8 @@ export type ErrorCode =
   | 'out-of-memory'
   | 'unsupported-runtime'
   | 'thread-died'
+  | 'gpu-unavailable'
+  | 'gpu-failed'
   // a saved cache
   | 'bad-snapshot'
   | 'foreign-snapshot'

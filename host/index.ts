@@ -1,6 +1,7 @@
 // Cria's public interface. What a first token does not need is imported where it is used: each file that is loaded costs
 // about half a millisecond of a cold start.
 
+import { gpuPlugin } from '#runtime';
 import type { ModelSource, OpenOptions } from './api.ts';
 import { buildModel } from './build-model.ts';
 import { checkOptions, ESTIMATE_RULES, OPEN_RULES, VOCABULARY_RULES } from './check.ts';
@@ -65,6 +66,13 @@ async function placeFor(options: OpenOptions, bytes: number): Promise<Place> {
   if (options.backend === 'reference') {
     const [{ Here }, { Reference }] = await Promise.all([import('./here.ts'), import('./reference.ts')]);
     return new Here(new Reference());
+  }
+  const free = (options.threads ?? 'auto') === 'auto' && options.memoryLimit === undefined;
+  if (options.backend === 'cuda' || (options.backend !== 'wasm' && free)) {
+    const wanted = options.backend === 'cuda';
+    const plugin = await gpuPlugin();
+    const place = plugin || wanted ? await (await import('./gpu.ts')).gpuPlace(plugin, wanted) : undefined;
+    if (place) return place;
   }
   const threads = ranksFor(options.threads ?? 'auto', bytes);
   if (threads === 0) return (await import('./here.ts')).Here.wasm();

@@ -50,6 +50,17 @@ export function starter(): Starter {
   };
 }
 
+/** The package that computes on GPUs; undefined where it is not installed. Its own name is hidden from bundlers. */
+export async function gpuPlugin(): Promise<unknown> {
+  const name = ['cria', 'cuda'].join('-');
+  try {
+    return await import(name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
 /** The path of a file in the same folder as another. */
 export const pathBeside = (path: string, name: string): string => join(dirname(path), name);
 

@@ -38,6 +38,9 @@ export function starter(): Starter {
   };
 }
 
+/** Addons are for runtimes with files. */
+export const gpuPlugin = async (): Promise<undefined> => undefined;
+
 /** Without files there are no folders. */
 export const pathBeside = (_path: string, name: string): string => name;
 
