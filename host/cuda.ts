@@ -67,11 +67,16 @@ export class Cuda implements Backend {
   /** Whether a stored number was not finite. */
   readonly #flag: Buf;
 
-  /** @throws Error with code 'bad-kernels' */
+  /** @throws StateError 'out-of-memory', Error with code 'bad-kernels'; the device is closed then */
   constructor(device: CudaDevice) {
     this.#device = device;
-    for (const [name, kinds] of Object.entries(KERNELS)) this.#kernels.set(name, device.kernel(name, kinds));
-    this.#flag = this.allocI32(1);
+    try {
+      for (const [name, kinds] of Object.entries(KERNELS)) this.#kernels.set(name, device.kernel(name, kinds));
+      this.#flag = this.allocI32(1);
+    } catch (error) {
+      device.close();
+      throw error;
+    }
   }
 
   reserve(bytes: number): boolean {

@@ -122,7 +122,7 @@ function samplingSuite(name: string, make: () => Promise<Backend>): void {
   test.run();
 }
 
-const ALL = { ...BACKENDS, reference: async () => new Reference(), ...gpuBackends() };
+const ALL = { ...BACKENDS, reference: async () => new Reference(), ...gpuBackends(2 ** 24) };
 for (const [name, make] of Object.entries(ALL)) samplingSuite(name, make);
 
 test('the generator is xoshiro128**', () => {

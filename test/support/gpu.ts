@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { buildAddon, buildMock, type MockOptions, missingTool } from '../../gpu-plugin/build.ts';
-import { openDevice } from '../../gpu-plugin/index.ts';
+import { type OpenDeviceOptions, openDevice } from '../../gpu-plugin/index.ts';
 import type { Backend } from '../../host/backend.ts';
 import { Cuda } from '../../host/cuda.ts';
 
@@ -14,9 +14,23 @@ export function pluginFolder(): string {
   return folder;
 }
 
-/** A backend on the mock, with a bug in its kernels if one is given. */
+/** What opens a device on the mock, with a bug in its kernels if one is given. */
+export function mockOptions(options: MockOptions = {}): OpenDeviceOptions {
+  return { library: buildMock(options), folder: pluginFolder() };
+}
+
 export function cudaOnMock(options: MockOptions = {}): Cuda {
-  return new Cuda(openDevice({ library: buildMock(options), folder: pluginFolder() }).device);
+  return new Cuda(openDevice(mockOptions(options)).device);
+}
+
+/** Runs `use` with a setting of the mock driver (gpu-plugin/mock/driver.cpp). */
+export async function withMock<T>(name: string, value: number, use: () => T | Promise<T>): Promise<T> {
+  process.env[`CRIA_MOCK_${name}`] = String(value);
+  try {
+    return await use();
+  } finally {
+    delete process.env[`CRIA_MOCK_${name}`];
+  }
 }
 
 /** Says by name what is skipped where the mock cannot be built. */
@@ -26,7 +40,16 @@ export function canBuildMock(what: string): boolean {
   return !missing;
 }
 
-/** `cuda(mock)` as one more backend; none where it cannot be built. */
-export function gpuBackends(): Record<string, () => Promise<Backend>> {
-  return canBuildMock('cuda(mock)') ? { 'cuda(mock)': async () => cudaOnMock() } : {};
+/**
+ * `cuda(mock)` as one more backend; none where it cannot be built.
+ * @param reserve bytes for buffers that lie side by side; without, each ends at a page that nobody may touch
+ */
+export function gpuBackends(reserve = 0): Record<string, () => Promise<Backend>> {
+  if (!canBuildMock('cuda(mock)')) return {};
+  const make = async () => {
+    const backend = cudaOnMock();
+    if (reserve > 0) backend.reserve(reserve);
+    return backend;
+  };
+  return { 'cuda(mock)': make };
 }
