@@ -4,6 +4,7 @@
 //
 //     CRIA_MOCK_DEVICES   how many devices there are; 1 by default
 //     CRIA_MOCK_VERSION   the driver's version; 13000 by default
+//     CRIA_MOCK_MAJOR     the device's compute capability; 8 by default
 //     CRIA_MOCK_MEMORY    bytes of a device; 1 GiB by default. Everything that is not freed takes some.
 //     CRIA_MOCK_REFUSE    how many more allocations succeed
 //     CRIA_MOCK_SEED      in which order the threads of a block take turns
@@ -24,6 +25,8 @@
 namespace {
 
 constexpr size_t PAGE = 4096;
+/** What stands between a buffer and its guard page: no NaN, which would survive a sum. */
+constexpr unsigned char SLACK = 0x5a;
 /** Bytes that a context, module or stream takes, so that one which is left open shows. */
 constexpr size_t OBJECT = 1 << 20;
 
@@ -61,7 +64,7 @@ bool holds(CuAddress address, size_t bytes) {
 bool overrun(CuAddress address, const Allocation& allocation) {
   const auto* bytes = reinterpret_cast<unsigned char*>(address);
   for (size_t i = allocation.bytes; i < allocation.room; i++)
-    if (bytes[i] != 0xff) return true;
+    if (bytes[i] != SLACK) return true;
   return false;
 }
 
@@ -111,7 +114,8 @@ API cuDeviceGetName(char* name, int bytes, CuDevice) {
   return CU_OK;
 }
 API cuDeviceGetAttribute(int* value, int attribute, CuDevice) {
-  *value = attribute == CU_ATTRIBUTE_COMPUTE_MAJOR ? 8 : attribute == CU_ATTRIBUTE_COMPUTE_MINOR ? 0 : 4;
+  *value = attribute == CU_ATTRIBUTE_COMPUTE_MAJOR   ? static_cast<int>(setting("CRIA_MOCK_MAJOR", 8))
+           : attribute == CU_ATTRIBUTE_COMPUTE_MINOR ? 0 : 4;
   return CU_OK;
 }
 API cuDeviceTotalMem_v2(size_t* bytes, CuDevice) { return *bytes = totalMemory(), CU_OK; }
@@ -167,7 +171,8 @@ API cuMemAlloc_v2(CuAddress* address, size_t bytes) {
   mprotect(mapped, PAGE, PROT_NONE);
   mprotect(mapped + PAGE + pages, PAGE, PROT_NONE);
   unsigned char* start = mapped + PAGE + pages - room;
-  std::memset(start, 0xff, room);
+  std::memset(start, 0xff, bytes);
+  std::memset(start + bytes, SLACK, room - bytes);
   *address = reinterpret_cast<CuAddress>(start);
   allocations[*address] = {mapped, pages + 2 * PAGE, bytes, room};
   used += bytes;

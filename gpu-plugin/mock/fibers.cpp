@@ -1,5 +1,6 @@
 #include "fibers.h"
 
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -61,6 +62,9 @@ const void* schedulerBottom;
 size_t schedulerSize;
 #endif
 
+/** Whether this thread is inside a kernel. */
+thread_local bool inKernel = false;
+
 unsigned char* guarded(size_t bytes) {
   auto* base = static_cast<unsigned char*>(
       mmap(nullptr, bytes + 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
@@ -88,11 +92,40 @@ void toFiber(Fiber& fiber) {
   void* fake;
   __sanitizer_start_switch_fiber(&fake, stacks[fiber.linear], STACK);
 #endif
+  inKernel = true;
   cria_switch_stack(&block->schedulerStack, fiber.stackPointer);
+  inKernel = false;
 #ifdef WITH_ASAN
   __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
 #endif
 }
+
+struct sigaction others;
+
+/** A kernel that touches what is not its own ends with an error; faults of other threads are the engine's. */
+void onFault(int signal, siginfo_t* info, void* context) {
+  if (inKernel) fail("a kernel touched memory that is no buffer's");
+  if (others.sa_flags & SA_SIGINFO) others.sa_sigaction(signal, info, context);
+  else if (others.sa_handler != SIG_DFL && others.sa_handler != SIG_IGN) others.sa_handler(signal);
+  else sigaction(SIGSEGV, &others, nullptr);
+}
+
+/** Catches faults while it lives; a sanitizer sees to them itself. */
+struct CatchFaults {
+  CatchFaults() {
+#ifndef WITH_ASAN
+    struct sigaction action {};
+    action.sa_sigaction = onFault;
+    action.sa_flags = SA_SIGINFO | SA_NODEFER;  // it is left by changing stacks
+    sigaction(SIGSEGV, &action, &others);
+#endif
+  }
+  ~CatchFaults() {
+#ifndef WITH_ASAN
+    sigaction(SIGSEGV, &others, nullptr);
+#endif
+  }
+};
 
 void releaseBarrier() {
   for (Fiber& fiber : block->fibers)
@@ -232,6 +265,7 @@ void* sharedArray(const void* declaration, size_t bytes) {
 
 void launch(void (*entry)(void*), void* argument, dim3 grid, dim3 size, uint64_t seed) {
   std::lock_guard<std::mutex> lock(running);
+  const CatchFaults faults;
   const size_t count = size_t(size.x) * size.y * size.z;
   if (!shared) shared = guarded(SHARED_BYTES);
   while (stacks.size() < count) stacks.push_back(guarded(STACK));

@@ -14,9 +14,12 @@ export function pluginFolder(): string {
   return folder;
 }
 
+/** Set in a process that has the sanitizers' library: the kernels are compiled with them. */
+const sanitize = process.env['CRIA_SANITIZE'] === '1';
+
 /** What opens a device on the mock, with a bug in its kernels if one is given. */
 export function mockOptions(options: MockOptions = {}): OpenDeviceOptions {
-  return { library: buildMock(options), folder: pluginFolder() };
+  return { library: buildMock({ sanitize, ...options }), folder: pluginFolder() };
 }
 
 export function cudaOnMock(options: MockOptions = {}): Cuda {

@@ -1,0 +1,174 @@
+// Bugs that are typical of GPU kernels, planted one at a time: each must be seen by a comparison with the reference or by
+// the mock driver itself, under one of a few orders in which threads may take turns.
+
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { MockOptions } from '../gpu-plugin/build.ts';
+import type { Backend } from '../host/backend.ts';
+import { Reference } from '../host/reference.ts';
+import { canBuildMock, cudaOnMock, withMock } from './support/gpu.ts';
+import { nmse } from './support/numbers.ts';
+import { encode } from './support/stored.ts';
+import { uniform } from './support/tiny-model.ts';
+
+const test = suite('bugs planted in CUDA kernels');
+const SEEDS = [0, 1, 2];
+
+type Run = (b: Backend) => Promise<ArrayLike<number>>;
+
+function values(count: number, seed = 1): Float32Array {
+  const random = uniform(seed);
+  return Float32Array.from({ length: count }, random);
+}
+
+function f32(b: Backend, numbers: Float32Array) {
+  const buf = b.allocF32(numbers.length);
+  b.writeF32(buf, numbers);
+  return buf;
+}
+
+function i32(b: Backend, numbers: number[]) {
+  const buf = b.allocI32(numbers.length);
+  b.writeI32(buf, numbers);
+  return buf;
+}
+
+const rmsnorm: Run = async b => {
+  const weight = b.allocTensor('f32', 1, 100);
+  await b.fill(weight, 0, 1, async view => view.set(encode(values(100, 2), 'f32')));
+  const x = f32(b, values(300));
+  b.rmsnorm(x, x, weight, 3, 100, 1e-5);
+  return b.readF32(x, 300);
+};
+
+const matmulOf =
+  (n: number, rows: number, cols: number): Run =>
+  async b => {
+    const w = b.allocTensor('q8_0', rows, cols);
+    await b.fill(w, 0, rows, async view => view.set(encode(values(rows * cols, 3), 'q8_0')));
+    const out = b.allocF32(n * rows);
+    b.matmul(out, f32(b, values(n * cols)), w, n);
+    return b.readF32(out, n * rows);
+  };
+
+const attention: Run = async b => {
+  const caches = [4, 5].map(seed => {
+    const cache = b.allocCache('f32', 1, 1, 20, 40);
+    b.writeCache(cache, 0, 0, 0, encode(values(20 * 40, seed), 'f32'));
+    return cache;
+  });
+  const out = b.allocF32(2 * 40);
+  b.attention(
+    out,
+    f32(b, values(2 * 40)),
+    caches[0]!,
+    caches[1]!,
+    i32(b, [0, 0]),
+    i32(b, [6, 18]),
+    2,
+    1,
+    1,
+    0,
+  );
+  return b.readF32(out, 80);
+};
+
+const sample: Run = async b => {
+  const id = b.allocI32(1);
+  b.sample(id, f32(b, values(200)), 200, 1, 0, 0.9, 0.01, 0.7);
+  return b.readI32(id, 1);
+};
+
+const add: Run = async b => {
+  const x = f32(b, values(33));
+  b.add(x, x, x, 33);
+  return b.readF32(x, 33);
+};
+
+const BUGS: Record<string, { plant: NonNullable<MockOptions['plant']>; run: Run }> = {
+  'no barrier between the parts of a sum and their sum': {
+    plant: {
+      file: 'reduce.cuh',
+      replace: 'parts[threadIdx.x >> 5] = v;\n  __syncthreads();\n  return warpSum',
+      by: 'parts[threadIdx.x >> 5] = v;\n  return warpSum',
+    },
+    run: rmsnorm,
+  },
+  'no barrier before a tile is overwritten': {
+    plant: {
+      file: 'matmul.cu',
+      replace: 'sums[i][j] += ta[i] * wb[j];\n    }\n    __syncthreads();',
+      by: 'sums[i][j] += ta[i] * wb[j];\n    }',
+    },
+    run: matmulOf(20, 20, 128),
+  },
+  'no bounds of the tokens of a tile': {
+    plant: { file: 'matmul.cu', replace: 't < n && r < rows', by: 'r < rows' },
+    run: matmulOf(20, 64, 32),
+  },
+  'no bounds in an elementwise kernel': {
+    plant: { file: 'add.cu', replace: 'if (i < count) ', by: 'if (i <= count) ' },
+    run: add,
+  },
+  'a lane short of a warp': {
+    plant: { file: 'reduce.cuh', replace: 'int by = 16;', by: 'int by = 8;' },
+    run: matmulOf(1, 3, 64),
+  },
+  'the wrong lane writes': {
+    plant: { file: 'matvec.cu', replace: 'lane == 0 && t < count', by: 'lane == 1 && t < count && sums[t] > 0' },
+    run: matmulOf(2, 9, 64),
+  },
+  'a barrier that not all threads reach': {
+    plant: {
+      file: 'attention.cu',
+      replace: '  __syncthreads();\n  float overall',
+      by: '  if (warp < 3) __syncthreads();\n  if (warp == 3) warpSum(0);\n  float overall',
+    },
+    run: attention,
+  },
+  'a key from the future': {
+    plant: { file: 'attention.cu', replace: 'j <= positions[t]', by: 'j <= positions[t] + 1' },
+    run: attention,
+  },
+  'no rescaling of what was summed': {
+    plant: { file: 'attention.cu', replace: 'sums[p] * shrink', by: 'sums[p]' },
+    run: attention,
+  },
+  'no barrier between the steps of a sort': {
+    plant: { file: 'sample.cu', replace: 'apart /= 2) {\n      __syncthreads();', by: 'apart /= 2) {' },
+    run: sample,
+  },
+};
+
+/** What is wrong: an error of the mock driver's, or numbers. */
+async function outcome(run: Run, plant?: MockOptions['plant']): Promise<string | undefined> {
+  const expected = await run(new Reference());
+  for (const seed of SEEDS) {
+    const wrong = await withMock('SEED', seed, async () => {
+      const backend = cudaOnMock(plant && { plant });
+      try {
+        const error = nmse(await run(backend), expected);
+        return error < 1e-10 ? undefined : `NMSE ${error}`;
+      } catch (error) {
+        return (error as Error).message;
+      } finally {
+        backend.dispose();
+      }
+    });
+    if (wrong) return wrong;
+  }
+  return undefined;
+}
+
+if (canBuildMock('bugs planted in CUDA kernels')) {
+  test('without a bug nothing is wrong, in any order of threads', async () => {
+    for (const { run } of Object.values(BUGS)) assert.is(await outcome(run), undefined);
+  });
+  for (const [name, { plant, run }] of Object.entries(BUGS)) {
+    test(name, async () => {
+      assert.ok(await outcome(run, plant), 'nobody saw it');
+    });
+  }
+}
+
+test.run();
