@@ -5,7 +5,15 @@
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -21,7 +29,10 @@ const PTX_VERSION = '.version 7.8';
 /** @returns the first line of what a compiler says of itself; undefined where there is none */
 export function compiler(command: 'g++' | 'nvcc'): string | undefined {
   try {
-    return execFileSync(command, ['--version'], { encoding: 'utf8', stdio: 'pipe' }).trim().split('\n').at(command === 'g++' ? 0 : -2);
+    return execFileSync(command, ['--version'], { encoding: 'utf8', stdio: 'pipe' })
+      .trim()
+      .split('\n')
+      .at(command === 'g++' ? 0 : -2);
   } catch {
     return undefined;
   }
@@ -67,7 +78,16 @@ export function buildAddon(): string {
   return compiled('linux-x64/cria-cuda.node', files, out => [
     'g++',
     [
-      ...['-std=c++17', '-O2', '-fPIC', '-shared', '-fvisibility=hidden', '-static-libstdc++', '-static-libgcc', '-s'],
+      ...[
+        '-std=c++17',
+        '-O2',
+        '-fPIC',
+        '-shared',
+        '-fvisibility=hidden',
+        '-static-libstdc++',
+        '-static-libgcc',
+        '-s',
+      ],
       ...WARNINGS,
       ...['-DNAPI_CPP_EXCEPTIONS', include('node-addon-api'), include('node-api-headers/include')],
       ...files.filter(file => file.endsWith('.cc')),
@@ -92,7 +112,13 @@ export function buildMock({ plant, sanitize = false }: MockOptions = {}): string
     [
       ...['-std=c++17', sanitize ? '-O1' : '-O2', '-g', '-fPIC', '-shared', ...WARNINGS],
       ...(sanitize ? ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'] : []),
-      ...['-x', 'c++', join(root, 'mock/driver.cpp'), join(root, 'mock/fibers.cpp'), join(root, 'kernels/all.cu')],
+      ...[
+        '-x',
+        'c++',
+        join(root, 'mock/driver.cpp'),
+        join(root, 'mock/fibers.cpp'),
+        join(root, 'kernels/all.cu'),
+      ],
       ...['-o', out, '-lpthread'],
     ],
   ]);
@@ -102,7 +128,10 @@ export function buildMock({ plant, sanitize = false }: MockOptions = {}): string
 function planted({ file, replace, by }: { file: string; replace: string; by: string }): string {
   const text = readFileSync(join(PLUGIN, 'kernels', file), 'utf8');
   if (!text.includes(replace)) throw new Error(`${file} has no "${replace}" any more: plant it anew`);
-  const id = createHash('sha256').update(file + replace + by).digest('hex').slice(0, 12);
+  const id = createHash('sha256')
+    .update(file + replace + by)
+    .digest('hex')
+    .slice(0, 12);
   const root = join(OUT, 'planted', id);
   for (const folder of ['kernels', 'mock', 'src']) {
     mkdirSync(join(root, folder), { recursive: true });

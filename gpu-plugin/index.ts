@@ -88,7 +88,11 @@ const OLDEST_COMPUTE = 8;
  * @throws CudaError
  */
 export function openDevice(options: OpenDeviceOptions = {}): { device: Device; info: DeviceInfo } {
-  const { library = 'libcuda.so.1', index = 0, folder = fileURLToPath(new URL('.', import.meta.url)) } = options;
+  const {
+    library = 'libcuda.so.1',
+    index = 0,
+    folder = fileURLToPath(new URL('.', import.meta.url)),
+  } = options;
   const addon = loadAddon(folder);
   const { version, devices } = advised(library, () => addon.probe(library));
   if (version < OLDEST_DRIVER) {
@@ -97,7 +101,11 @@ export function openDevice(options: OpenDeviceOptions = {}): { device: Device; i
   const info = devices[index];
   if (!info) throw advice('no-device', library, `${devices.length} devices, asked for number ${index}`);
   if (info.major < OLDEST_COMPUTE) {
-    throw advice('device-too-old', library, `${info.name}, of compute capability ${info.major}.${info.minor}`);
+    throw advice(
+      'device-too-old',
+      library,
+      `${info.name}, of compute capability ${info.major}.${info.minor}`,
+    );
   }
   const image = readKernels(join(folder, version >= DRIVER_WITH_CUDA_13 ? 'kernels.fatbin' : 'kernels.ptx'));
   return { device: advised(library, () => new addon.Device(library, index, image)), info };

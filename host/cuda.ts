@@ -71,7 +71,8 @@ export class Cuda implements Backend {
   constructor(device: CudaDevice) {
     this.#device = device;
     try {
-      for (const [name, kinds] of Object.entries(KERNELS)) this.#kernels.set(name, device.kernel(name, kinds));
+      for (const [name, kinds] of Object.entries(KERNELS))
+        this.#kernels.set(name, device.kernel(name, kinds));
       this.#flag = this.allocI32(1);
     } catch (error) {
       device.close();
@@ -216,7 +217,8 @@ export class Cuda implements Backend {
 
   /** Queues a kernel over a grid of blocks; one without blocks does nothing. */
   #run(name: string, gridX: number, gridY: number, threads: number, ...values: number[]): void {
-    if (gridX > 0 && gridY > 0) this.#device.launch(this.#kernels.get(name)!, gridX, gridY, threads, ...values);
+    if (gridX > 0 && gridY > 0)
+      this.#device.launch(this.#kernels.get(name)!, gridX, gridY, threads, ...values);
   }
 
   embedding(out: Buf, tokens: Buf, table: Tensor, n: number): void {
@@ -251,19 +253,7 @@ export class Cuda implements Backend {
   ): void {
     const half = headDim / 2;
     const blocks = over(count * half, THREADS);
-    this.#run(
-      'rope_table',
-      blocks,
-      1,
-      THREADS,
-      table,
-      factors?.buf ?? 0,
-      first,
-      count,
-      half,
-      base,
-      scale,
-    );
+    this.#run('rope_table', blocks, 1, THREADS, table, factors?.buf ?? 0, first, count, half, base, scale);
   }
 
   rope(x: Buf, positions: Buf, table: Buf, n: number, heads: number, headDim: number): void {

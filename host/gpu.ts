@@ -44,7 +44,9 @@ function openDevice(plugin: unknown): CudaDevice {
 /** The plugin's errors have the parts of ours. */
 function explained(error: unknown): StateError {
   if (error instanceof StateError) return error;
-  const { where = 'cria-cuda', message = String(error) } = error as Partial<ErrorParts> & { message?: string };
+  const { where = 'cria-cuda', message = String(error) } = error as Partial<ErrorParts> & {
+    message?: string;
+  };
   const {
     expected = 'a GPU that can be used',
     got = message,

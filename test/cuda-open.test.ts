@@ -93,7 +93,10 @@ if (canBuildMock('open on a GPU')) {
       ['wasm', 'wasm'],
     );
     assert.is(auto.warnings.split('cria computes on the CPU').length, 2, auto.warnings);
-    assert.match(auto.warnings, /libcuda\.so\.1: expected the NVIDIA driver, got .*cannot open shared object/);
+    assert.match(
+      auto.warnings,
+      /libcuda\.so\.1: expected the NVIDIA driver, got .*cannot open shared object/,
+    );
     assert.is(run(['wasm']).warnings, '');
     const cuda = run(['cuda']);
     assert.is(cuda.lines[0]!.code, 'gpu-unavailable');

@@ -115,7 +115,11 @@ const BUGS: Record<string, { plant: NonNullable<MockOptions['plant']>; run: Run 
     run: matmulOf(1, 3, 64),
   },
   'the wrong lane writes': {
-    plant: { file: 'matvec.cu', replace: 'lane == 0 && t < count', by: 'lane == 1 && t < count && sums[t] > 0' },
+    plant: {
+      file: 'matvec.cu',
+      replace: 'lane == 0 && t < count',
+      by: 'lane == 1 && t < count && sums[t] > 0',
+    },
     run: matmulOf(2, 9, 64),
   },
   'a barrier that not all threads reach': {

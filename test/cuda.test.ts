@@ -88,7 +88,11 @@ test('a slot copied in the middle goes on as the first does', async () => {
   const [first] = await runTogether(llama, [{ ids, slot: 0, chunk: 30 }]);
   llama.copySlot(0, 1, 20);
   const { vocabSize } = llama.config;
-  llama.forward({ tokens: ids.slice(20), slots: ids.slice(20).map(() => 1), positions: ids.slice(20).map((_, i) => 20 + i) });
+  llama.forward({
+    tokens: ids.slice(20),
+    slots: ids.slice(20).map(() => 1),
+    positions: ids.slice(20).map((_, i) => 20 + i),
+  });
   const rest = await backend.readF32(llama.logits([...ids.slice(20).keys()]), 10 * vocabSize);
   assert.ok(nmse(rest, first!.subarray(20 * vocabSize)) < BOUND);
   backend.dispose();
@@ -157,7 +161,10 @@ test('what does not fit is refused with what is free', async () => {
     assert.match(whole.message, /a GPU memory of \d+ bytes, got the driver's refusal/);
     const backend = cudaOnMock();
     const one = await failureOf(() => backend.allocF32(2 ** 22));
-    assert.match(one.message, /^GPU memory: expected 16777216 bytes more than the 4 taken, got \d+ free of 8388608\./);
+    assert.match(
+      one.message,
+      /^GPU memory: expected 16777216 bytes more than the 4 taken, got \d+ free of 8388608\./,
+    );
     backend.dispose();
   });
   assert.is(freeBytes(), before);

@@ -18,6 +18,8 @@ struct Same<CUresult(A...), CuResult(B...)> {
   }();
 };
 
+static_assert(!Same<CUresult(int), CuResult(size_t)>::value && !Same<CUresult(int), CuResult(int, int)>::value);
+
 #define CHECK(name, arguments) static_assert(Same<std::remove_pointer_t<decltype(&::name)>, CuResult arguments>::value, #name);
 CU_DRIVER_API(CHECK)
 
