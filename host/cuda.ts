@@ -17,6 +17,7 @@ export interface CudaDevice {
 /** The kernels of gpu-plugin/kernels and what each takes: p an address, i an i32, f an f32, d an f64. */
 const KERNELS: Record<string, string> = {
   rmsnorm: 'pppif',
+  round_activations: 'pppi',
   rope_table: 'ppiiidd',
   rope: 'pppii',
   swiglu: 'pppi',
@@ -36,6 +37,9 @@ for (const dtype of Object.keys(BLOCK)) {
   KERNELS[`matvec_${dtype}`] = 'pppiii';
   KERNELS[`matmul_${dtype}`] = 'pppiii';
 }
+/** Formats whose weights meet few tokens as integers (matvec8.cu): the activations are rounded to eight bits then. */
+const INTEGER: DType[] = ['q8_0', 'q4_0', 'q4_k', 'q6_k'];
+for (const dtype of INTEGER) KERNELS[`matvec8_${dtype}`] = 'ppppiii';
 for (const dtype of ['f32', 'f16', 'q8_0']) {
   KERNELS[`append_${dtype}`] = 'ppppiii';
   KERNELS[`attention_${dtype}`] = 'ppppppiiiiii';
@@ -45,7 +49,7 @@ const WARP = 32;
 const MOST_THREADS = 1024;
 /** Threads of a block where each has a number of its own. */
 const THREADS = 256;
-/** matvec.cu: warps of a block, a row each, and tokens that share a row. */
+/** matvec.cu, matvec8.cu: warps of a block, a row each, and tokens that share a row. */
 const MATVEC = { rows: 4, tokens: 4 };
 /** matmul.cu: a tile's side, and its threads. */
 const MATMUL = { tile: 64, threads: 256 };
@@ -62,6 +66,8 @@ export class Cuda implements Backend {
   readonly #kernels = new Map<string, number>();
   /** What `reserve` took and no buffer has yet. */
   #reserved = { next: 0, end: 0 };
+  /** Activations rounded for one matmul, grown when one needs more. */
+  #rounded = { buf: 0, bytes: 0 };
   /** Sorted candidates, grown when a vocabulary needs more. */
   #keys = { buf: 0, bytes: 0 };
   /** Whether a stored number was not finite. */
@@ -234,12 +240,26 @@ export class Cuda implements Backend {
     if (n <= FEW) {
       const gridX = over(rows, MATVEC.rows);
       const gridY = over(n, MATVEC.tokens);
-      this.#run(`matvec_${dtype}`, gridX, gridY, MATVEC.rows * WARP, out, x, buf, n, rows, cols);
+      const threads = MATVEC.rows * WARP;
+      if (INTEGER.includes(dtype)) {
+        const [q, scales] = this.#round(x, n * cols);
+        this.#run(`matvec8_${dtype}`, gridX, gridY, threads, out, q, scales, buf, n, rows, cols);
+      } else this.#run(`matvec_${dtype}`, gridX, gridY, threads, out, x, buf, n, rows, cols);
     } else {
       const gridX = over(rows, MATMUL.tile);
       const gridY = over(n, MATMUL.tile);
       this.#run(`matmul_${dtype}`, gridX, gridY, MATMUL.threads, out, x, buf, n, rows, cols);
     }
+  }
+
+  /** Activations as bytes, and the scale of each 32 of them. */
+  #round(x: Buf, count: number): [q: Buf, scales: Buf] {
+    const bytes = count + count / 8;
+    if (bytes > this.#rounded.bytes) this.#rounded = { buf: this.#alloc(bytes), bytes };
+    const q = this.#rounded.buf;
+    const scales = q + count;
+    this.#run('round_activations', over(count, THREADS), 1, THREADS, q, scales, x, count);
+    return [q, scales];
   }
 
   ropeTable(

@@ -42,10 +42,10 @@ const rmsnorm: Run = async b => {
 };
 
 const matmulOf =
-  (n: number, rows: number, cols: number): Run =>
+  (dtype: 'f16' | 'q4_0', n: number, rows: number, cols: number): Run =>
   async b => {
-    const w = b.allocTensor('q8_0', rows, cols);
-    await b.fill(w, 0, rows, async view => view.set(encode(values(rows * cols, 3), 'q8_0')));
+    const w = b.allocTensor(dtype, rows, cols);
+    await b.fill(w, 0, rows, async view => view.set(encode(values(rows * cols, 3), dtype)));
     const out = b.allocF32(n * rows);
     b.matmul(out, f32(b, values(n * cols)), w, n);
     return b.readF32(out, n * rows);
@@ -100,11 +100,11 @@ const BUGS: Record<string, { plant: NonNullable<MockOptions['plant']>; run: Run 
       replace: 'sums[i][j] += ta[i] * wb[j];\n    }\n    __syncthreads();',
       by: 'sums[i][j] += ta[i] * wb[j];\n    }',
     },
-    run: matmulOf(20, 20, 128),
+    run: matmulOf('f16', 20, 20, 128),
   },
   'no bounds of the tokens of a tile': {
     plant: { file: 'matmul.cu', replace: 't < n && r < rows', by: 'r < rows' },
-    run: matmulOf(20, 64, 32),
+    run: matmulOf('f16', 20, 64, 32),
   },
   'no bounds in an elementwise kernel': {
     plant: { file: 'add.cu', replace: 'if (i < count) ', by: 'if (i <= count) ' },
@@ -112,15 +112,19 @@ const BUGS: Record<string, { plant: NonNullable<MockOptions['plant']>; run: Run 
   },
   'a lane short of a warp': {
     plant: { file: 'reduce.cuh', replace: 'int by = 16;', by: 'int by = 8;' },
-    run: matmulOf(1, 3, 64),
+    run: matmulOf('f16', 1, 3, 64),
   },
-  'the wrong lane writes': {
-    plant: {
-      file: 'matvec.cu',
-      replace: 'lane == 0 && t < count',
-      by: 'lane == 1 && t < count && sums[t] > 0',
-    },
-    run: matmulOf(2, 9, 64),
+  'lanes that begin at the wrong number': {
+    plant: { file: 'matvec.cu', replace: 'int i = lane; i < cols', by: 'int i = lane + 1; i < cols' },
+    run: matmulOf('f16', 2, 9, 64),
+  },
+  'the scale of another block of activations': {
+    plant: { file: 'matvec8.cu', replace: 'words.at[k] / 8]', by: 'words.at[k] / 16]' },
+    run: matmulOf('q4_0', 2, 9, 128),
+  },
+  'four bytes of activations that meet the wrong weights': {
+    plant: { file: 'matvec8.cu', replace: '{at, at + 4}', by: '{at, at + 1}' },
+    run: matmulOf('q4_0', 2, 9, 128),
   },
   'a barrier that not all threads reach': {
     plant: {
@@ -146,7 +150,7 @@ const BUGS: Record<string, { plant: NonNullable<MockOptions['plant']>; run: Run 
 
 /** What is wrong: an error of the mock driver's, or numbers. */
 async function outcome(run: Run, plant?: MockOptions['plant']): Promise<string | undefined> {
-  const expected = await run(new Reference());
+  const expected = await run(new Reference({ roundActivations: true }));
   for (const seed of SEEDS) {
     const wrong = await withMock('SEED', seed, async () => {
       const backend = cudaOnMock(plant && { plant });

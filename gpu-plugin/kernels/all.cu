@@ -7,6 +7,7 @@
 #include "loss.cu"
 #include "matmul.cu"
 #include "matvec.cu"
+#include "matvec8.cu"
 #include "rmsnorm.cu"
 #include "rope.cu"
 #include "sample.cu"
