@@ -20,108 +20,103 @@
 // Stored layouts and formulas: ggml-common.h, ggml-quants.c. A q is at most 63, so codes are the operand in 0 … 127
 // and meet 8-bit activations; levels are signed bytes, which meet 7-bit ones.
 
-export class Q4_0 {}
-export class Q4_1 {}
-export class Q5_0 {}
-export class Q5_1 {}
-export class Q4_K {}
-export class Q5_K {}
-export class Q6_K {}
-export class Q3_K {}
-export class Q2_K {}
-export class IQ4_NL {}
-export class IQ4_XS {}
-
-// @ts-ignore: decorator
-@inline
-function is<T, U>(): bool {
-  return idof<T>() == idof<U>();
-}
+/** Formats as arguments: run-time ones, or constants that the optimiser folds into a kernel of the format's own. */
+export const Q4_0: i32 = 0;
+export const Q4_1: i32 = 1;
+export const Q5_0: i32 = 2;
+export const Q5_1: i32 = 3;
+export const Q4_K: i32 = 4;
+export const Q5_K: i32 = 5;
+export const Q6_K: i32 = 6;
+export const Q3_K: i32 = 7;
+export const Q2_K: i32 = 8;
+export const IQ4_NL: i32 = 9;
+export const IQ4_XS: i32 = 10;
 
 /** Whether a scale and a min hold for 32 columns, as bytes. */
 // @ts-ignore: decorator
 @inline
-export function scaled32<T>(): bool {
-  return is<T, Q4_K>() || is<T, Q5_K>();
+export function scaled32(format: i32): bool {
+  return format == Q4_K || format == Q5_K;
 }
 
 /** Whether a scale holds for 16 columns. */
 // @ts-ignore: decorator
 @inline
-export function scaled16<T>(): bool {
-  return is<T, Q6_K>() || is<T, Q3_K>() || is<T, Q2_K>();
+export function scaled16(format: i32): bool {
+  return format == Q6_K || format == Q3_K || format == Q2_K;
 }
 
 /** Whether codes stand for levels. */
 // @ts-ignore: decorator
 @inline
-export function levelled<T>(): bool {
-  return is<T, IQ4_NL>() || is<T, IQ4_XS>();
+export function levelled(format: i32): bool {
+  return format == IQ4_NL || format == IQ4_XS;
 }
 
 /** Whether something is added to a code times its scale. */
 // @ts-ignore: decorator
 @inline
-export function affine<T>(): bool {
-  return is<T, Q4_1>() || is<T, Q5_1>() || is<T, Q2_K>() || scaled32<T>();
+export function affine(format: i32): bool {
+  return format == Q4_1 || format == Q5_1 || format == Q2_K || scaled32(format);
 }
 
 /** log₂ of what is subtracted from a code that is not `affine`. */
 // @ts-ignore: decorator
 @inline
-export function centre<T>(): i32 {
-  if (is<T, Q6_K>()) return 5;
-  if (is<T, Q5_0>()) return 4;
-  return is<T, Q4_0>() ? 3 : 2;
+export function centre(format: i32): i32 {
+  if (format == Q6_K) return 5;
+  if (format == Q5_0) return 4;
+  return format == Q4_0 ? 3 : 2;
 }
 
 // @ts-ignore: decorator
 @inline
-export function pieces<T>(): i32 {
-  return scaled32<T>() || scaled16<T>() || is<T, IQ4_XS>() ? 8 : 1;
+export function pieces(format: i32): i32 {
+  return scaled32(format) || scaled16(format) || format == IQ4_XS ? 8 : 1;
 }
 
 // @ts-ignore: decorator
 @inline
-export function headBytes<T>(): usize {
-  return affine<T>() ? 16 : 8;
+export function headBytes(format: i32): usize {
+  return affine(format) ? 16 : 8;
 }
 
 // @ts-ignore: decorator
 @inline
-export function scaleBytes<T>(): usize {
-  if (is<T, IQ4_XS>()) return 12;
-  return scaled32<T>() || scaled16<T>() || is<T, IQ4_NL>() ? 8 : 0;
+export function scaleBytes(format: i32): usize {
+  if (format == IQ4_XS) return 12;
+  return scaled32(format) || scaled16(format) || format == IQ4_NL ? 8 : 0;
 }
 
 // @ts-ignore: decorator
 @inline
-export function lowBits<T>(): i32 {
-  return is<T, Q3_K>() || is<T, Q2_K>() ? 2 : 4;
+export function lowBits(format: i32): i32 {
+  return format == Q3_K || format == Q2_K ? 2 : 4;
 }
 
 // @ts-ignore: decorator
 @inline
-export function highBits<T>(): i32 {
-  if (is<T, Q6_K>()) return 2;
-  return is<T, Q5_0>() || is<T, Q5_1>() || is<T, Q5_K>() || is<T, Q3_K>() ? 1 : 0;
+export function highBits(format: i32): i32 {
+  if (format == Q6_K) return 2;
+  return format == Q5_0 || format == Q5_1 || format == Q5_K || format == Q3_K ? 1 : 0;
 }
 
 /** Where the high plane begins in the planes. */
 // @ts-ignore: decorator
 @inline
-export function highPlane<T>(): usize {
-  return <usize>lowBits<T>() << 4;
+export function highPlane(format: i32): usize {
+  return <usize>lowBits(format) << 4;
 }
 
 // @ts-ignore: decorator
 @inline
-export function pieceBytes<T>(): usize {
-  return scaleBytes<T>() + (<usize>(lowBits<T>() + highBits<T>()) << 4);
+export function pieceBytes(format: i32): usize {
+  return scaleBytes(format) + (<usize>(lowBits(format) + highBits(format)) << 4);
 }
 
 // @ts-ignore: decorator
 @inline
-export function superblockBytes<T>(): usize {
-  return headBytes<T>() + <usize>pieces<T>() * pieceBytes<T>();
+export function superblockBytes(format: i32): usize {
+  return headBytes(format) + <usize>pieces(format) * pieceBytes(format);
 }

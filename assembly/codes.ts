@@ -35,8 +35,8 @@ export function levels(): v128 {
 /** What `unit` needs beside the low bits' mask: that of the high ones, or the levels. */
 // @ts-ignore: decorator
 @inline
-export function aidOf<T>(): v128 {
-  return levelled<T>() ? levels() : i16x8.shl(maskOf(highBits<T>()), lowBits<T>());
+export function aidOf(format: i32): v128 {
+  return levelled(format) ? levels() : i16x8.shl(maskOf(highBits(format)), lowBits(format));
 }
 
 /** Quarter q of a plane, its codes in the low bits. What the shift drags over from a neighbour lies above them. */
@@ -50,39 +50,39 @@ function quarterOf(plane: usize, bits: i32, q: i32): v128 {
 
 // @ts-ignore: decorator
 @inline
-export function lowQuarter<T>(planes: usize, q: i32): v128 {
-  return quarterOf(planes, lowBits<T>(), q);
+export function lowQuarter(format: i32, planes: usize, q: i32): v128 {
+  return quarterOf(planes, lowBits(format), q);
 }
 
 /** Not to be used where there is no high plane. */
 // @ts-ignore: decorator
 @inline
-export function highQuarter<T>(planes: usize, q: i32): v128 {
-  return highBits<T>() ? quarterOf(planes + highPlane<T>(), highBits<T>(), q) : i32x4.splat(0);
+export function highQuarter(format: i32, planes: usize, q: i32): v128 {
+  return highBits(format) ? quarterOf(planes + highPlane(format), highBits(format), q) : i32x4.splat(0);
 }
 
 /** Moves the units after the first two to the places of these. */
 // @ts-ignore: decorator
 @inline
-export function nextLow<T>(low: v128): v128 {
-  return i16x8.shr_u(low, 2 * lowBits<T>());
+export function nextLow(format: i32, low: v128): v128 {
+  return i16x8.shr_u(low, 2 * lowBits(format));
 }
 
 // @ts-ignore: decorator
 @inline
-export function nextHigh<T>(high: v128): v128 {
-  return highBits<T>() ? i16x8.shr_u(high, 2 * highBits<T>()) : high;
+export function nextHigh(format: i32, high: v128): v128 {
+  return highBits(format) ? i16x8.shr_u(high, 2 * highBits(format)) : high;
 }
 
 /** Unit i (0 or 1) of a quarter's bits: codes, or levels where the format has them. */
 // @ts-ignore: decorator
 @inline
-export function unit<T>(low: v128, high: v128, i: i32, mask: v128, aid: v128): v128 {
-  const code = v128.and(i ? i16x8.shr_u(low, lowBits<T>()) : low, mask);
-  if (levelled<T>()) {
+export function unit(format: i32, low: v128, high: v128, i: i32, mask: v128, aid: v128): v128 {
+  const code = v128.and(i ? i16x8.shr_u(low, lowBits(format)) : low, mask);
+  if (levelled(format)) {
     const level = i8x16.swizzle(aid, code);
     return ASC_FEATURE_RELAXED_SIMD ? level : i16x8.shr_s(i16x8.shl(level, 8), 8);
   }
-  if (!highBits<T>()) return code;
-  return v128.or(code, v128.and(i16x8.shl(high, lowBits<T>() - i * highBits<T>()), aid));
+  if (!highBits(format)) return code;
+  return v128.or(code, v128.and(i16x8.shl(high, lowBits(format) - i * highBits(format)), aid));
 }

@@ -1,7 +1,7 @@
 // The debug build's entry: the ABI, and what it says when an assertion fails: one line on standard error through WASI's
 // fd_write, then a trap.
 
-export * from './index';
+export * from './train';
 
 // @ts-ignore: decorator
 @external("wasi_snapshot_preview1", "fd_write")

@@ -21,9 +21,12 @@ export function multipliesFours(): bool {
   return fours;
 }
 
-/** Takes the one way or the other from now on, whatever the engine: both give the same bits, and the tests say so. The baseline build has no choice. */
-export function useFours(yes: bool): void {
+/**
+ * Takes the one way (1) or the other (0) from now on, whatever the engine, or again the engine's own (−1): both give the same
+ * bits, and the tests say so. The baseline build has no choice.
+ */
+export function useFours(yes: i32): void {
   if (!ASC_FEATURE_RELAXED_SIMD) return;
-  known = true;
-  fours = yes;
+  known = yes >= 0;
+  fours = yes > 0;
 }

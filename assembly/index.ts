@@ -17,9 +17,8 @@ export { matmul_bf16, matmul_f16, matmul_f32 } from './matmul';
 export {
   matmul_iq4_nl, matmul_iq4_xs, matmul_q2_k, matmul_q3_k, matmul_q4_1,
   matmul_q4_k, matmul_q5_0, matmul_q5_1, matmul_q5_k, matmul_q6_k,
-  matmul_q4_0,
+  matmul_q4_0, matmul_q8_0, matmul_q8_f32,
 } from './matmul-quantized';
-export { matmul_q8_0, matmul_q8_f32 } from './matmul-q8';
 export { relayout_q8_0, relayout_q8_f32 } from './relayout';
 export {
   relayout_iq4_nl, relayout_iq4_xs, relayout_q2_k, relayout_q3_k, relayout_q4_0,

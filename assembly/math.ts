@@ -44,6 +44,16 @@ export function exp4(x: v128): v128 {
   return v128.andnot(f32x4.mul(p, scale), tiny);
 }
 
+/** `exp4` as a call, for where it is not worth being inlined. */
+export function expCall4(x: v128): v128 {
+  return exp4(x);
+}
+
+/** `exp1` likewise. */
+export function expCall1(x: f32): f32 {
+  return f32x4.extract_lane(expCall4(f32x4.splat(x)), 0);
+}
+
 /** exp of one number, by the same steps as `exp4`. */
 // @ts-ignore: decorator
 @inline

@@ -6,7 +6,6 @@
 // The relaxed product is one instruction where the processor has one for it (VNNI, Arm's dot product), and five where the
 // engine must make it of three and two constants. There `Pairs` makes it of these three itself. Both are exact.
 import { X_BLOCK, X_OFFSET, X_SCALE } from './activations';
-import { Q8_0 } from './formats';
 import { halfToFloat4 } from './half';
 
 /** How the relaxed build multiplies: with the product of fours, or with that of pairs. The baseline build is `Pairs`. */
@@ -16,23 +15,15 @@ export class Pairs {}
 /** 1 in every i16: a constant in the code would be built anew at every use. */
 const ONES = memory.data<i16>([1], 2);
 
-/** Bytes of the scales at the beginning of a piece. */
-// @ts-ignore: decorator
-@inline
-function scaleBytes<T>(): usize {
-  return idof<T>() == idof<Q8_0>() ? 8 : 16;
-}
+/** Bytes of the scales at the beginning of a piece, and of what follows them. */
+export const HEAD_Q8_0: usize = 8;
+export const HEAD_Q8_F32: usize = 16;
+export const BODY: usize = 136;
 
 // @ts-ignore: decorator
 @inline
-export function pieceBytes8<T>(): usize {
-  return scaleBytes<T>() + 136;
-}
-
-// @ts-ignore: decorator
-@inline
-function scales<T>(w: usize): v128 {
-  return idof<T>() == idof<Q8_0>() ? halfToFloat4(v128.load_ext<u16>(w)) : v128.load(w);
+function scales(w: usize, head: usize): v128 {
+  return head == HEAD_Q8_0 ? halfToFloat4(v128.load_ext<u16>(w)) : v128.load(w);
 }
 
 /** sum + f32(exact) · (d · dx) */
@@ -67,12 +58,11 @@ function dotWide(acc: v128, w: v128, x0: v128, x1: v128): v128 {
   return dotPairs(acc, i16x8.extend_low_i8x16_s(w), i16x8.extend_high_i8x16_s(w), x0, x1);
 }
 
-/**
- * The rows of four groups that lie `far` bytes apart with one token: out (4) four times, `outFar` bytes apart. `far` is 0 for
- * a single group: it is then computed four times.
- */
-export function fourGroups8<T, D>(out: usize, outFar: usize, w: usize, far: usize, x: usize, blocks: i32): void {
-  const head = scaleBytes<T>(), ones = v128.load16_splat(ONES);
+/** The rows of four groups that lie `far` bytes apart with one token: out (4) four times, `outFar` bytes apart. */
+export function fourGroups8<D>(
+  out: usize, outFar: usize, w: usize, far: usize, x: usize, blocks: i32, head: usize,
+): void {
+  const ones = v128.load16_splat(ONES);
   let w1 = w + far, w2 = w1 + far, w3 = w2 + far;
   let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
   for (; blocks > 0; blocks--) {
@@ -105,36 +95,18 @@ export function fourGroups8<T, D>(out: usize, outFar: usize, w: usize, far: usiz
       a0 = dot<D>(a0, v128.load(p0, 112), y, ones); a1 = dot<D>(a1, v128.load(p1, 112), y, ones);
       a2 = dot<D>(a2, v128.load(p2, 112), y, ones); a3 = dot<D>(a3, v128.load(p3, 112), y, ones);
     } else {
-      let y = v128.load32_splat(x), z = v128.load32_splat(x, 4);
-      a0 = dotWide(a0, v128.load(p0), y, z); a1 = dotWide(a1, v128.load(p1), y, z);
-      a2 = dotWide(a2, v128.load(p2), y, z); a3 = dotWide(a3, v128.load(p3), y, z);
-      y = v128.load32_splat(x, 8); z = v128.load32_splat(x, 12);
-      a0 = dotWide(a0, v128.load(p0, 16), y, z); a1 = dotWide(a1, v128.load(p1, 16), y, z);
-      a2 = dotWide(a2, v128.load(p2, 16), y, z); a3 = dotWide(a3, v128.load(p3, 16), y, z);
-      y = v128.load32_splat(x, 16); z = v128.load32_splat(x, 20);
-      a0 = dotWide(a0, v128.load(p0, 32), y, z); a1 = dotWide(a1, v128.load(p1, 32), y, z);
-      a2 = dotWide(a2, v128.load(p2, 32), y, z); a3 = dotWide(a3, v128.load(p3, 32), y, z);
-      y = v128.load32_splat(x, 24); z = v128.load32_splat(x, 28);
-      a0 = dotWide(a0, v128.load(p0, 48), y, z); a1 = dotWide(a1, v128.load(p1, 48), y, z);
-      a2 = dotWide(a2, v128.load(p2, 48), y, z); a3 = dotWide(a3, v128.load(p3, 48), y, z);
-      y = v128.load32_splat(x, 32); z = v128.load32_splat(x, 36);
-      a0 = dotWide(a0, v128.load(p0, 64), y, z); a1 = dotWide(a1, v128.load(p1, 64), y, z);
-      a2 = dotWide(a2, v128.load(p2, 64), y, z); a3 = dotWide(a3, v128.load(p3, 64), y, z);
-      y = v128.load32_splat(x, 40); z = v128.load32_splat(x, 44);
-      a0 = dotWide(a0, v128.load(p0, 80), y, z); a1 = dotWide(a1, v128.load(p1, 80), y, z);
-      a2 = dotWide(a2, v128.load(p2, 80), y, z); a3 = dotWide(a3, v128.load(p3, 80), y, z);
-      y = v128.load32_splat(x, 48); z = v128.load32_splat(x, 52);
-      a0 = dotWide(a0, v128.load(p0, 96), y, z); a1 = dotWide(a1, v128.load(p1, 96), y, z);
-      a2 = dotWide(a2, v128.load(p2, 96), y, z); a3 = dotWide(a3, v128.load(p3, 96), y, z);
-      y = v128.load32_splat(x, 56); z = v128.load32_splat(x, 60);
-      a0 = dotWide(a0, v128.load(p0, 112), y, z); a1 = dotWide(a1, v128.load(p1, 112), y, z);
-      a2 = dotWide(a2, v128.load(p2, 112), y, z); a3 = dotWide(a3, v128.load(p3, 112), y, z);
+      for (let k: usize = 0; k < 128; k += 16) {
+        const xk = x + (k >> 1);
+        const y = v128.load32_splat(xk), z = v128.load32_splat(xk, 4);
+        a0 = dotWide(a0, v128.load(p0 + k), y, z); a1 = dotWide(a1, v128.load(p1 + k), y, z);
+        a2 = dotWide(a2, v128.load(p2 + k), y, z); a3 = dotWide(a3, v128.load(p3 + k), y, z);
+      }
     }
-    s0 = addPiece(s0, a0, scales<T>(w), x);
-    s1 = addPiece(s1, a1, scales<T>(w1), x);
-    s2 = addPiece(s2, a2, scales<T>(w2), x);
-    s3 = addPiece(s3, a3, scales<T>(w3), x);
-    w += pieceBytes8<T>(); w1 += pieceBytes8<T>(); w2 += pieceBytes8<T>(); w3 += pieceBytes8<T>();
+    s0 = addPiece(s0, a0, scales(w, head), x);
+    s1 = addPiece(s1, a1, scales(w1, head), x);
+    s2 = addPiece(s2, a2, scales(w2, head), x);
+    s3 = addPiece(s3, a3, scales(w3, head), x);
+    w += head + BODY; w1 += head + BODY; w2 += head + BODY; w3 += head + BODY;
     x += X_BLOCK;
   }
   v128.store(out, s0); out += outFar;
@@ -143,12 +115,15 @@ export function fourGroups8<T, D>(out: usize, outFar: usize, w: usize, far: usiz
   v128.store(out, s3);
 }
 
-/** The eight rows of the groups at w and v with four tokens: out (4, 8) at a stride. */
-export function tile8<T, D>(out: usize, outStride: usize, w: usize, v: usize, x0: usize, xStride: usize, blocks: i32): void {
-  const head = scaleBytes<T>();
+/** out (4, 8) at a stride += the eight rows of the groups at w and v times four tokens; `head` bytes of scales a piece. */
+export function tile8<D>(
+  out: usize, outStride: usize, w: usize, v: usize, x0: usize, xStride: usize, blocks: i32, head: usize,
+): void {
   const ones = v128.load16_splat(ONES);
   let x1 = x0 + xStride, x2 = x1 + xStride, x3 = x2 + xStride;
-  let w0 = f32x4.splat(0), w1 = w0, w2 = w0, w3 = w0, v0 = w0, v1 = w0, v2 = w0, v3 = w0;
+  const o1 = out + outStride, o2 = o1 + outStride, o3 = o2 + outStride;
+  let w0 = v128.load(out), w1 = v128.load(o1), w2 = v128.load(o2), w3 = v128.load(o3);
+  let v0 = v128.load(out, 16), v1 = v128.load(o1, 16), v2 = v128.load(o2, 16), v3 = v128.load(o3, 16);
   for (let b = 0; b < blocks; b++) {
     const sumsW = v128.load_ext<i16>(w + head), sumsV = v128.load_ext<i16>(v + head);
     let a0 = begin(sumsW, x0), a1 = begin(sumsW, x1), a2 = begin(sumsW, x2), a3 = begin(sumsW, x3);
@@ -182,17 +157,26 @@ export function tile8<T, D>(out: usize, outStride: usize, w: usize, v: usize, x0
       p += 16; q += 16;
     }
     // the x pointers stand at the ends of the values now
-    let d = scales<T>(w);
+    let d = scales(w, head);
     w0 = addPiece(w0, a0, d, x0 - X_SCALE); w1 = addPiece(w1, a1, d, x1 - X_SCALE);
     w2 = addPiece(w2, a2, d, x2 - X_SCALE); w3 = addPiece(w3, a3, d, x3 - X_SCALE);
-    d = scales<T>(v);
+    d = scales(v, head);
     v0 = addPiece(v0, c0, d, x0 - X_SCALE); v1 = addPiece(v1, c1, d, x1 - X_SCALE);
     v2 = addPiece(v2, c2, d, x2 - X_SCALE); v3 = addPiece(v3, c3, d, x3 - X_SCALE);
-    w += pieceBytes8<T>(); v += pieceBytes8<T>();
+    w += head + BODY; v += head + BODY;
     x0 += 8; x1 += 8; x2 += 8; x3 += 8;
   }
-  v128.store(out, w0); v128.store(out, v0, 16); out += outStride;
-  v128.store(out, w1); v128.store(out, v1, 16); out += outStride;
-  v128.store(out, w2); v128.store(out, v2, 16); out += outStride;
-  v128.store(out, w3); v128.store(out, v3, 16);
+  v128.store(out, w0); v128.store(out, v0, 16);
+  v128.store(o1, w1); v128.store(o1, v1, 16);
+  v128.store(o2, w2); v128.store(o2, v2, 16);
+  v128.store(o3, w3); v128.store(o3, v3, 16);
+}
+
+/** out (n, 8) at a stride ← 0, for tiles to add to */
+export function clearTiles(out: usize, outStride: usize, n: i32): void {
+  for (; n > 0; n--) {
+    v128.store(out, i32x4.splat(0));
+    v128.store(out, i32x4.splat(0), 16);
+    out += outStride;
+  }
 }

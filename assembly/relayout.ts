@@ -11,13 +11,6 @@
 
 const ZEROS = memory.data(36, 4);
 
-/** The r-th of four rows of blocks that begin at `rows`; a row beyond the last is a block of zeros that does not move. */
-// @ts-ignore: decorator
-@inline
-function rowAt(rows: usize, r: i32, left: i32, stride: usize): usize {
-  return r < left ? rows + <usize>r * stride : ZEROS;
-}
-
 /** (a0 b0 a1 b1): the first halves of two rows of 32-bit lanes, interleaved. */
 // @ts-ignore: decorator
 @inline
@@ -62,52 +55,59 @@ function put16Columns(out: usize, a: v128, b: v128, c: v128, d: v128): v128 {
   return i32x4.add(first, second);
 }
 
-/** Values and sums of a q8 piece from the values of four blocks. */
-// @ts-ignore: decorator
-@inline
-function putPiece8(out: usize, a: usize, b: usize, c: usize, d: usize): void {
-  let sums = put16Columns(out + 8, v128.load(a), v128.load(b), v128.load(c), v128.load(d));
-  sums = i32x4.add(
-    sums,
-    put16Columns(out + 72, v128.load(a, 16), v128.load(b, 16), v128.load(c, 16), v128.load(d, 16)),
-  );
-  v128.store64_lane(out, i16x8.neg(i16x8.narrow_i32x4_s(sums, sums)), 0);
+/** rows (count, cols/32) blocks of `scale` bytes of scale and i8 q[32] → out, ⌈count/4⌉ groups */
+function relayout(out: usize, rows: usize, count: i32, cols: i32, scale: usize): void {
+  const bytes = scale + 32;
+  const stride = <usize>(cols >> 5) * bytes;
+  for (let left = count; left > 0; left -= 4) {
+    let a = rows, b = a + stride, c = b + stride, d = c + stride;
+    let bStep = bytes, cStep = bytes, dStep = bytes;
+    // a row beyond the last is a block of zeros that does not move
+    if (left < 4) {
+      d = ZEROS;
+      dStep = 0;
+      if (left < 3) {
+        c = ZEROS;
+        cStep = 0;
+      }
+      if (left < 2) {
+        b = ZEROS;
+        bStep = 0;
+      }
+    }
+    for (const end = a + stride; a < end; a += bytes) {
+      if (scale == 2) {
+        store<u16>(out, load<u16>(a));
+        store<u16>(out, load<u16>(b), 2);
+        store<u16>(out, load<u16>(c), 4);
+        store<u16>(out, load<u16>(d), 6);
+      } else {
+        store<u32>(out, load<u32>(a));
+        store<u32>(out, load<u32>(b), 4);
+        store<u32>(out, load<u32>(c), 8);
+        store<u32>(out, load<u32>(d), 12);
+      }
+      out += scale << 2;
+      let sums = i32x4.splat(0), q = scale;
+      for (let half: usize = 0; half < 128; half += 64) {
+        sums = i32x4.add(
+          sums,
+          put16Columns(out + half + 8, v128.load(a + q), v128.load(b + q), v128.load(c + q), v128.load(d + q)),
+        );
+        q += 16;
+      }
+      v128.store64_lane(out, i16x8.neg(i16x8.narrow_i32x4_s(sums, sums)), 0);
+      out += 136; b += bStep; c += cStep; d += dStep;
+    }
+    rows += stride << 2;
+  }
 }
 
 /** rows (count, cols/32) blocks { f16 d; i8 q[32] } → out, ⌈count/4⌉ groups; rows beyond the last become 0 */
 export function relayout_q8_0(out: usize, rows: usize, count: i32, cols: i32): void {
-  const blocks = cols >> 5;
-  const stride = <usize>blocks * 34;
-  for (let left = count; left > 0; left -= 4) {
-    let a = rows, b = rowAt(rows, 1, left, stride), c = rowAt(rows, 2, left, stride), d = rowAt(rows, 3, left, stride);
-    const bStep: usize = left > 1 ? 34 : 0, cStep: usize = left > 2 ? 34 : 0, dStep: usize = left > 3 ? 34 : 0;
-    for (let i = 0; i < blocks; i++) {
-      store<u16>(out, load<u16>(a));
-      store<u16>(out, load<u16>(b), 2);
-      store<u16>(out, load<u16>(c), 4);
-      store<u16>(out, load<u16>(d), 6);
-      putPiece8(out + 8, a + 2, b + 2, c + 2, d + 2);
-      out += 144; a += 34; b += bStep; c += cStep; d += dStep;
-    }
-    rows += stride << 2;
-  }
+  relayout(out, rows, count, cols, 2);
 }
-
 /** As `relayout_q8_0`, from blocks { f32 d; i8 q[32] } */
 export function relayout_q8_f32(out: usize, rows: usize, count: i32, cols: i32): void {
-  const blocks = cols >> 5;
-  const stride = <usize>blocks * 36;
-  for (let left = count; left > 0; left -= 4) {
-    let a = rows, b = rowAt(rows, 1, left, stride), c = rowAt(rows, 2, left, stride), d = rowAt(rows, 3, left, stride);
-    const bStep: usize = left > 1 ? 36 : 0, cStep: usize = left > 2 ? 36 : 0, dStep: usize = left > 3 ? 36 : 0;
-    for (let i = 0; i < blocks; i++) {
-      store<u32>(out, load<u32>(a));
-      store<u32>(out, load<u32>(b), 4);
-      store<u32>(out, load<u32>(c), 8);
-      store<u32>(out, load<u32>(d), 12);
-      putPiece8(out + 16, a + 4, b + 4, c + 4, d + 4);
-      out += 152; a += 36; b += bStep; c += cStep; d += dStep;
-    }
-    rows += stride << 2;
-  }
+  relayout(out, rows, count, cols, 4);
 }

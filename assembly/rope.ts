@@ -1,5 +1,6 @@
 // Rotary position embedding, Su et al. 2021, "RoFormer"; Llama rotates adjacent pairs.
 
+import { exp64, log64 } from './log';
 import { storeCosSin } from './trig';
 
 /**
@@ -9,8 +10,9 @@ import { storeCosSin } from './trig';
 export function ropeTable(
   table: usize, factors: usize, first: i32, count: i32, headDim: i32, base: f64, scale: f64,
 ): void {
+  const logBase = -log64(base);
   for (let i = 0; i < headDim; i += 2) {
-    let frequency = NativeMath.pow(base, -(<f64>i / <f64>headDim)) / scale;
+    let frequency = exp64(logBase * (<f64>i / <f64>headDim)) / scale;
     if (factors) frequency /= <f64>load<f32>(factors + (<usize>i << 1));
     let entry = table + ((<usize>first * headDim + i) << 2);
     for (let p = first; p < first + count; p++) {
@@ -20,12 +22,13 @@ export function ropeTable(
   }
 }
 
-/** Rotates (x[2i], x[2i+1]) of every head by table[positions[t]][i], in place;  x (n, heads, headDim), positions (n) */
-export function rope(x: usize, positions: usize, table: usize, n: i32, heads: i32, headDim: i32): void {
-  assert(headDim % 2 == 0, 'rope: headDim must be even');
+/** Rotates the pairs of every head by its angle, or back where `sign` is −1. */
+// @ts-ignore: decorator
+@inline
+function rotate(x: usize, positions: usize, table: usize, n: i32, heads: i32, headDim: i32, sign: f32): void {
   const headBytes = <usize>headDim << 2;
   const even = headBytes & ~15;
-  const minusPlus = f32x4(-1, 1, -1, 1);
+  const minusPlus = f32x4(-sign, sign, -sign, sign);
   for (let t = 0; t < n; t++) {
     const angles = table + <usize>load<u32>(positions + (<usize>t << 2)) * headBytes;
     for (let h = 0; h < heads; h++) {
@@ -39,11 +42,23 @@ export function rope(x: usize, positions: usize, table: usize, n: i32, heads: i3
       }
       if (even < headBytes) {
         const v0 = load<f32>(x + even), v1 = load<f32>(x + even, 4);
-        const cos = load<f32>(angles + even), sin = load<f32>(angles + even, 4);
+        const cos = load<f32>(angles + even), sin = sign * load<f32>(angles + even, 4);
         store<f32>(x + even, v0 * cos + v1 * -sin);
         store<f32>(x + even, v1 * cos + v0 * sin, 4);
       }
       x += headBytes;
     }
   }
+}
+
+/** Rotates (x[2i], x[2i+1]) of every head by table[positions[t]][i], in place;  x (n, heads, headDim), positions (n) */
+export function rope(x: usize, positions: usize, table: usize, n: i32, heads: i32, headDim: i32): void {
+  assert(headDim % 2 == 0, 'rope: headDim must be even');
+  rotate(x, positions, table, n, heads, headDim, 1);
+}
+
+/** Turns the gradient of what `rope` gave into that of what it took, in place: the rotation back. */
+export function ropeBackward(dX: usize, positions: usize, table: usize, n: i32, heads: i32, headDim: i32): void {
+  assert(headDim % 2 == 0, 'ropeBackward: headDim must be even');
+  rotate(dX, positions, table, n, heads, headDim, -1);
 }

@@ -1,6 +1,6 @@
 import { heapAll, popCandidate, selectTop } from './candidates';
 import { logSumExp } from './loss';
-import { exp1, exp4 } from './math';
+import { expCall1, expCall4 } from './math';
 
 /** ids, logprobs ← the k most probable tokens, descending, and their log-probabilities;  ids, logprobs (k) */
 export function topLogprobs(ids: usize, logprobs: usize, logits: usize, vocab: i32, k: i32): void {
@@ -34,10 +34,8 @@ export function penalize(
 }
 
 /** exp((logit − first) / temperature): the weight of a candidate beside the first one's, which is 1. */
-// @ts-ignore: decorator
-@inline
 function weight(logits: usize, id: u32, first: f32, temperature: f32): f32 {
-  return exp1((load<f32>(logits + (<usize>id << 2)) - first) / temperature);
+  return expCall1((load<f32>(logits + (<usize>id << 2)) - first) / temperature);
 }
 
 /** The sum over all ids of the weights that are at least minP. */
@@ -46,7 +44,7 @@ function massOfAll(logits: usize, vocab: i32, first: f32, temperature: f32, minP
   let low = f64x2.splat(0), high = low;
   let i = 0;
   for (; i + 4 <= vocab; i += 4) {
-    let e = exp4(f32x4.div(f32x4.sub(v128.load(logits + (<usize>i << 2)), first4), t4));
+    let e = expCall4(f32x4.div(f32x4.sub(v128.load(logits + (<usize>i << 2)), first4), t4));
     e = v128.and(e, f32x4.ge(e, floor));
     low = f64x2.add(low, f64x2.promote_low_f32x4(e));
     high = f64x2.add(high, f64x2.promote_low_f32x4(v128.shuffle<f32>(e, e, 2, 3, 2, 3)));

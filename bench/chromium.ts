@@ -1,10 +1,11 @@
 // Runs a page of rivals/pages in headless Chromium as a contender.
 
-import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { familyMemory } from './family-memory.ts';
 import { cacheFolder, projectFolder, rivalFile, rivalsFolder } from './paths.ts';
 import type { Engine, Generated, Prompt, Task } from './protocol.ts';
 
@@ -85,32 +86,6 @@ async function serve(): Promise<{ server: Server; origin: string }> {
   });
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   return { server, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
-}
-
-/** Proportional set size of all processes below this one: the whole browser. Linux only. */
-function familyMemory(): number | undefined {
-  if (!existsSync('/proc/self/smaps_rollup')) return undefined;
-  const children = new Map<number, number[]>();
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-      const parent = Number(stat.slice(stat.lastIndexOf(')') + 4).split(' ')[0]);
-      children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
-    } catch {} // it ended meanwhile
-  }
-  let bytes = 0;
-  const below = (pid: number): void => {
-    for (const child of children.get(pid) ?? []) {
-      try {
-        const rollup = readFileSync(`/proc/${child}/smaps_rollup`, 'utf8');
-        bytes += 1024 * Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0);
-      } catch {}
-      below(child);
-    }
-  };
-  below(process.pid);
-  return bytes;
 }
 
 /**

@@ -15,7 +15,7 @@ async function whole(): Promise<void> {
 
 async function parts(): Promise<void> {
   // all loaded already by the import of the package
-  const { openSource } = await import('../host/sources.ts');
+  const { runtime } = await import('../host/runtime/node.ts');
   const { readGgufHeader } = await import('../host/checkpoint.ts');
   const { modelFromGguf } = await import('../host/llama-file.ts');
   const { Tokenizer } = await import('../host/tokenizer.ts');
@@ -29,9 +29,9 @@ async function parts(): Promise<void> {
     last = now;
   };
 
-  const place = await Here.wasm();
+  const place = Here.wasm(await runtime.kernels());
   lap('kernels: decode, compile');
-  const source = await openSource(path);
+  const source = await runtime.names.open(path);
   const header = await readGgufHeader(source);
   if (!header) throw new Error(`${path}: expected a GGUF file`);
   lap('header: read, parse');

@@ -215,8 +215,11 @@ async function main(): Promise<void> {
   if (options.record) {
     const folder = join(projectFolder(), 'bench', 'record');
     mkdirSync(folder, { recursive: true });
-    const day = started.toISOString().slice(0, 10);
-    const path = join(folder, `${day}-${process.platform}-${process.arch}-${machines[0]!.cores}-cores.json`);
+    const moment = started.toISOString().slice(0, 16).replace(':', '');
+    const path = join(
+      folder,
+      `${moment}-${process.platform}-${process.arch}-${machines[0]!.cores}-cores.json`,
+    );
     const cria = { version: criaVersion(), commit: output('git', 'rev-parse', '--short', 'HEAD') };
     const protocol = { reps, budgetSeconds: budget, prompts: PROMPTS, decode: DECODE };
     const record = {

@@ -1,5 +1,6 @@
 import { limitsOf, type MemoryPlan, MOST, planMemory, type Room } from './memory.ts';
 import type { ModelFile } from './model-file.ts';
+import type { Threads } from './runtime/runtime.ts';
 import { ranksFor } from './threads.ts';
 
 /** How a model would be opened, and with how much memory. */
@@ -24,9 +25,10 @@ export function estimateFile(
   file: Pick<ModelFile, 'config' | 'tensors'>,
   source: { size: number; held?: number },
   options: EstimateOptions,
+  runtime: Threads | undefined,
 ): Estimate {
   const { threads = 'auto', memoryLimit = Number.POSITIVE_INFINITY, ...room } = options;
-  const ranks = Math.max(1, ranksFor(threads, source.size));
+  const ranks = Math.max(1, ranksFor(runtime, threads, source.size));
   const plan = (contextLength: number) => planMemory(file, { ...room, contextLength }, ranks, source.held);
   const trained = file.config.contextLength;
   const memory = largestMemory(plan(trained).largest);

@@ -35,7 +35,7 @@ function openDevice(plugin: unknown): CudaDevice {
   if (plugin !== undefined) return (plugin as Plugin).openDevice().device;
   throw new StateError('gpu-unavailable', {
     where: "open: backend 'cuda'",
-    expected: 'the package cria-cuda, and Node, Deno or Bun, which load addons',
+    expected: 'the package cria-cuda',
     got: 'no such package',
     hint: "Install it (npm install cria-cuda), or open the model with backend: 'wasm'.",
   });

@@ -1,5 +1,4 @@
 import type { Backend } from './backend.ts';
-import { kernels } from './inlined.ts';
 import { Llama, type LlamaLimits } from './llama.ts';
 import { LocalRunner } from './local-runner.ts';
 import { takeMemory } from './memory.ts';
@@ -24,8 +23,8 @@ export class Here implements Place {
     this.#backend = backend;
   }
 
-  static async wasm(): Promise<Here> {
-    return new Here(new Wasm(instantiate(await kernels())));
+  static wasm(kernels: WebAssembly.Module): Here {
+    return new Here(new Wasm(instantiate(kernels)));
   }
 
   get backend(): Backend['name'] {

@@ -2,6 +2,7 @@ import { readGgufHeader, readModelFile } from './checkpoint.ts';
 import { CriaError } from './errors.ts';
 import { type Estimate, type EstimateOptions, estimateFile } from './estimate.ts';
 import type { LlamaConfig, Metadata } from './model-file.ts';
+import type { Threads } from './runtime/runtime.ts';
 import type { Source } from './source.ts';
 
 /** What a file holds, whether Cria can run it or not. */
@@ -27,9 +28,13 @@ interface ReportOptions extends EstimateOptions {
   signal?: AbortSignal | undefined;
 }
 
-export async function report(source: Source, options: ReportOptions): Promise<FileReport> {
+export async function report(
+  source: Source,
+  options: ReportOptions,
+  runtime: Threads | undefined,
+): Promise<FileReport> {
   const header = await readGgufHeader(source, options.signal);
-  const runnable = await plan(source, options);
+  const runnable = await plan(source, options, runtime);
   if (!header) {
     // a file that is neither GGUF nor llama2.c has nothing to show
     if ('error' in runnable) throw runnable.error;
@@ -65,10 +70,10 @@ export async function report(source: Source, options: ReportOptions): Promise<Fi
   };
 }
 
-async function plan(source: Source, { signal, ...options }: ReportOptions) {
+async function plan(source: Source, { signal, ...options }: ReportOptions, runtime: Threads | undefined) {
   try {
     const file = await readModelFile(source, signal);
-    return { file, config: file.config, memory: estimateFile(file, source, options) };
+    return { file, config: file.config, memory: estimateFile(file, source, options, runtime) };
   } catch (error) {
     if (error instanceof CriaError) return { error };
     throw error;

@@ -1,6 +1,6 @@
-// Written by scripts/build-kernels.ts into dist/host/kernels.js: the release builds of assembly/, base64.
+// Written by scripts/build-kernels.ts into dist/host/kernels.js: the release builds of assembly/, in base64.
 
 /** Baseline SIMD, which every engine has. */
 export const simd: string;
-/** With the relaxed integer dot product. */
-export const relaxed: string;
+/** What makes of it the one with the relaxed integer dot product: see `patch.ts`. */
+export const relaxedPatch: string;

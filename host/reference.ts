@@ -15,8 +15,8 @@ export class Reference implements Backend {
   readonly name = 'reference';
   bytes = 0;
   readonly #round: boolean;
-  // a buffer's address is its index in these
-  readonly #buffers: (Float64Array | Int32Array)[] = [new Float64Array(0)];
+  /** A buffer's address is its index in these. */
+  protected readonly buffers: (Float64Array | Int32Array)[] = [new Float64Array(0)];
   readonly #stored = new Map<Buf, Uint8Array>();
   readonly #decoded = new Map<Buf, Float64Array>();
 
@@ -30,16 +30,16 @@ export class Reference implements Backend {
 
   allocF32(count: number): Buf {
     this.bytes += 8 * count;
-    return this.#buffers.push(new Float64Array(count)) - 1;
+    return this.buffers.push(new Float64Array(count)) - 1;
   }
 
   allocI32(count: number): Buf {
     this.bytes += 4 * count;
-    return this.#buffers.push(new Int32Array(count)) - 1;
+    return this.buffers.push(new Int32Array(count)) - 1;
   }
 
   allocTensor(dtype: DType, rows: number, cols: number): Tensor {
-    const buf = this.#buffers.push(new Float64Array(0)) - 1;
+    const buf = this.buffers.push(new Float64Array(0)) - 1;
     this.#stored.set(buf, new Uint8Array(rows * rowBytes(dtype, cols)));
     this.bytes += rows * rowBytes(dtype, cols);
     return { buf, dtype, rows, cols };
@@ -64,48 +64,50 @@ export class Reference implements Backend {
   }
 
   writeF32(buf: Buf, values: ArrayLike<number>): void {
-    this.#f(buf).set(values);
+    this.floats(buf).set(values);
   }
 
   writeI32(buf: Buf, values: ArrayLike<number>): void {
-    this.#i(buf).set(values);
+    this.ints(buf).set(values);
   }
 
   async readF32(buf: Buf, count: number): Promise<Float32Array> {
-    return Float32Array.from(this.#f(buf).subarray(0, count));
+    return Float32Array.from(this.floats(buf).subarray(0, count));
   }
 
   async readI32(buf: Buf, count: number): Promise<Int32Array> {
-    return this.#i(buf).slice(0, count);
+    return this.ints(buf).slice(0, count);
   }
 
   dispose(): void {
-    this.#buffers.length = 1;
+    this.buffers.length = 1;
     this.#stored.clear();
     this.#decoded.clear();
   }
 
-  #f(buf: Buf): Float64Array {
-    return (this.#decoded.get(buf) ?? this.#buffers[buf]) as Float64Array;
+  protected floats(buf: Buf): Float64Array {
+    return (this.#decoded.get(buf) ?? this.buffers[buf]) as Float64Array;
   }
 
-  #i(buf: Buf): Int32Array {
-    return this.#buffers[buf] as Int32Array;
+  protected ints(buf: Buf): Int32Array {
+    return this.buffers[buf] as Int32Array;
   }
 
-  /** A stored tensor's values, decoded once. Vectors given as a `Buf` are found through it too. */
+  /** A stored tensor's values, decoded once; or those of a buffer of numbers, as weights in training are. */
   #w(tensor: Tensor): Float64Array {
     let values = this.#decoded.get(tensor.buf);
     if (!values) {
-      values = decodeRows(this.#stored.get(tensor.buf)!, tensor.dtype, tensor.rows * tensor.cols);
+      const stored = this.#stored.get(tensor.buf);
+      if (!stored) return this.floats(tensor.buf);
+      values = decodeRows(stored, tensor.dtype, tensor.rows * tensor.cols);
       this.#decoded.set(tensor.buf, values);
     }
     return values;
   }
 
   embedding(out: Buf, tokens: Buf, table: Tensor, n: number): void {
-    const o = this.#f(out);
-    const ids = this.#i(tokens);
+    const o = this.floats(out);
+    const ids = this.ints(tokens);
     const w = this.#w(table);
     for (let t = 0; t < n; t++) {
       for (let i = 0; i < table.cols; i++) o[t * table.cols + i] = w[ids[t]! * table.cols + i]!;
@@ -113,8 +115,8 @@ export class Reference implements Backend {
   }
 
   rmsnorm(out: Buf, x: Buf, weight: Tensor, n: number, dim: number, eps: number): void {
-    const o = this.#f(out);
-    const v = this.#f(x);
+    const o = this.floats(out);
+    const v = this.floats(x);
     const w = this.#w(weight);
     for (let t = 0; t < n; t++) {
       let sum = 0;
@@ -126,8 +128,8 @@ export class Reference implements Backend {
 
   matmul(out: Buf, x: Buf, w: Tensor, n: number): void {
     const { rows, cols } = w;
-    const o = this.#f(out);
-    const v = this.#round ? roundActivations(this.#f(x), n * cols, w.dtype) : this.#f(x);
+    const o = this.floats(out);
+    const v = this.#round ? roundActivations(this.floats(x), n * cols, w.dtype) : this.floats(x);
     const weights = this.#w(w);
     for (let t = 0; t < n; t++) {
       for (let r = 0; r < rows; r++) {
@@ -147,7 +149,7 @@ export class Reference implements Backend {
     base: number,
     scale: number,
   ): void {
-    const o = this.#f(table);
+    const o = this.floats(table);
     const divisors = factors && this.#w(factors);
     for (let p = first; p < first + count; p++) {
       for (let i = 0; i < headDim / 2; i++) {
@@ -159,9 +161,9 @@ export class Reference implements Backend {
   }
 
   rope(x: Buf, positions: Buf, table: Buf, n: number, heads: number, headDim: number): void {
-    const v = this.#f(x);
-    const at = this.#i(positions);
-    const angles = this.#f(table);
+    const v = this.floats(x);
+    const at = this.ints(positions);
+    const angles = this.floats(table);
     for (let row = 0; row < n * heads; row++) {
       const p = at[Math.floor(row / heads)]!;
       for (let i = 0; i < headDim; i += 2) {
@@ -177,12 +179,12 @@ export class Reference implements Backend {
 
   append(cache: Cache, x: Buf, slots: Buf, positions: Buf, n: number): void {
     const { dtype, kvHeads, headDim } = cache;
-    const v = this.#f(x);
+    const v = this.floats(x);
     for (let t = 0; t < n; t++) {
       for (let h = 0; h < kvHeads; h++) {
         const at = (t * kvHeads + h) * headDim;
         const rows = cacheRows(v.subarray(at, at + headDim), dtype);
-        this.writeCache(cache, this.#i(slots)[t]!, h, this.#i(positions)[t]!, rows);
+        this.writeCache(cache, this.ints(slots)[t]!, h, this.ints(positions)[t]!, rows);
       }
     }
   }
@@ -200,15 +202,15 @@ export class Reference implements Backend {
     before: number,
   ): void {
     const { dtype, headDim } = keys;
-    const o = this.#f(out);
-    const query = this.#f(q);
+    const o = this.floats(out);
+    const query = this.floats(q);
     for (let t = 0; t < n; t++) {
-      const length = this.#i(positions)[t]! + 1;
+      const length = this.ints(positions)[t]! + 1;
       for (let h = 0; h < heads; h++) {
         const at = (t * heads + h) * headDim;
         const kvHead = Math.floor((before + h) / group);
         const rowsOf = (cache: Cache) =>
-          decodeRows(this.#rows(cache, this.#i(slots)[t]!, kvHead, 0, length), dtype, length * headDim);
+          decodeRows(this.#rows(cache, this.ints(slots)[t]!, kvHead, 0, length), dtype, length * headDim);
         const k = rowsOf(keys);
         const v = rowsOf(values);
         const scores = Array.from({ length }, (_, j) => {
@@ -257,42 +259,42 @@ export class Reference implements Backend {
   gather(): void {}
 
   swiglu(out: Buf, gate: Buf, up: Buf, count: number): void {
-    const o = this.#f(out);
-    const g = this.#f(gate);
-    const u = this.#f(up);
+    const o = this.floats(out);
+    const g = this.floats(gate);
+    const u = this.floats(up);
     for (let i = 0; i < count; i++) o[i] = (g[i]! / (1 + Math.exp(-g[i]!))) * u[i]!;
   }
 
   add(out: Buf, a: Buf, b: Buf, count: number): void {
-    const o = this.#f(out);
-    for (let i = 0; i < count; i++) o[i] = this.#f(a)[i]! + this.#f(b)[i]!;
+    const o = this.floats(out);
+    for (let i = 0; i < count; i++) o[i] = this.floats(a)[i]! + this.floats(b)[i]!;
   }
 
   takeRows(out: Buf, x: Buf, rows: Buf, n: number, dim: number): void {
     for (let i = 0; i < n; i++) {
-      const row = this.#i(rows)[i]!;
-      this.#f(out).set(this.#f(x).subarray(row * dim, (row + 1) * dim), i * dim);
+      const row = this.ints(rows)[i]!;
+      this.floats(out).set(this.floats(x).subarray(row * dim, (row + 1) * dim), i * dim);
     }
   }
 
   crossEntropy(loss: Buf, logits: Buf, targets: Buf, n: number, vocab: number): void {
     for (let i = 0; i < n; i++) {
-      const row = this.#f(logits).subarray(i * vocab, (i + 1) * vocab);
-      this.#f(loss)[i] = logSumExp(row) - row[this.#i(targets)[i]!]!;
+      const row = this.floats(logits).subarray(i * vocab, (i + 1) * vocab);
+      this.floats(loss)[i] = logSumExp(row) - row[this.ints(targets)[i]!]!;
     }
   }
 
   topLogprobs(ids: Buf, logprobs: Buf, logits: Buf, vocab: number, k: number): void {
-    const row = this.#f(logits).subarray(0, vocab);
+    const row = this.floats(logits).subarray(0, vocab);
     const total = logSumExp(row);
     for (const [i, id] of descending(row).slice(0, k).entries()) {
-      this.#i(ids)[i] = id;
-      this.#f(logprobs)[i] = row[id]! - total;
+      this.ints(ids)[i] = id;
+      this.floats(logprobs)[i] = row[id]! - total;
     }
   }
 
   addBias(logits: Buf, ids: Buf, values: Buf, n: number): void {
-    for (let i = 0; i < n; i++) this.#f(logits)[this.#i(ids)[i]!]! += this.#f(values)[i]!;
+    for (let i = 0; i < n; i++) this.floats(logits)[this.ints(ids)[i]!]! += this.floats(values)[i]!;
   }
 
   penalize(
@@ -304,11 +306,11 @@ export class Reference implements Backend {
     frequency: number,
     presence: number,
   ): void {
-    const row = this.#f(logits);
+    const row = this.floats(logits);
     for (let i = 0; i < n; i++) {
-      const id = this.#i(ids)[i]!;
+      const id = this.ints(ids)[i]!;
       const repeated = row[id]! > 0 ? row[id]! / repeat : row[id]! * repeat;
-      row[id] = repeated - frequency * this.#i(counts)[i]! - presence;
+      row[id] = repeated - frequency * this.ints(counts)[i]! - presence;
     }
   }
 
@@ -322,7 +324,7 @@ export class Reference implements Backend {
     minP: number,
     u: number,
   ): void {
-    const row = this.#f(logits).subarray(0, vocab);
+    const row = this.floats(logits).subarray(0, vocab);
     let candidates = descending(row);
     if (!Number.isFinite(row[candidates[0]!])) candidates = [-1];
     else if (temperature > 0) {
@@ -337,7 +339,7 @@ export class Reference implements Backend {
       const drawn = weights.findIndex(w => (running += w) > target);
       candidates = [candidates[Math.min(drawn < 0 ? kept : drawn, kept - 1)]!];
     }
-    this.#i(id)[0] = candidates[0]!;
+    this.ints(id)[0] = candidates[0]!;
   }
 }
 

@@ -1,6 +1,6 @@
-import { openPath, pathBeside } from '#runtime';
 import type { ModelSource } from './api.ts';
-import { CriaError, FileError, OptionError } from './errors.ts';
+import { CriaError, FileError, OptionError, StateError } from './errors.ts';
+import type { Names } from './runtime/runtime.ts';
 import type { ByteSource, Source } from './source.ts';
 import { blobSource, bytesSource, readAll, truncated } from './sources/bytes.ts';
 
@@ -10,15 +10,23 @@ export { readAll };
 const MANIFEST_BYTES = 2 ** 22;
 const BRACE = 0x7b;
 
+/** `openSource` on a runtime. */
+export type OpenSource = (source: ModelSource, signal?: AbortSignal) => Promise<Source>;
+
 /**
- * Opens whatever a user names as a model. A path or URL may lead to a manifest: it is opened as the file whose parts the
+ * Opens whatever a user gives as a model. A path or URL may lead to a manifest: it is opened as the file whose parts the
  * manifest lists.
+ * @param names opens paths and URLs
  * @throws OptionError 'option-type'; FileError 'file-not-found', 'file-unreadable', 'bad-manifest', or as `http` does.
  */
-export async function openSource(source: ModelSource, signal?: AbortSignal): Promise<Source> {
-  const isAddress = typeof source === 'string' || source instanceof URL;
-  const opened = await openOne(source, signal);
-  if (!isAddress || opened.size > MANIFEST_BYTES || opened.size === 0) return opened;
+export async function openSource(
+  source: ModelSource,
+  signal?: AbortSignal,
+  names: Names = NO_NAMES,
+): Promise<Source> {
+  if (typeof source !== 'string' && !(source instanceof URL)) return openGiven(source);
+  const opened = await names.open(source, signal);
+  if (opened.size > MANIFEST_BYTES || opened.size === 0) return opened;
   try {
     const first = new Uint8Array(1);
     await opened.readInto(first, 0, signal);
@@ -26,7 +34,7 @@ export async function openSource(source: ModelSource, signal?: AbortSignal): Pro
     const { isManifest, openParts } = await import('./sources/parts.ts');
     const bytes = await readAll(opened, signal);
     if (!isManifest(bytes)) return opened;
-    const parts = openParts(bytes, opened.name, part => openOne(beside(source, part), signal, 0));
+    const parts = openParts(bytes, opened.name, part => names.open(names.beside(source, part), signal, 0));
     await opened.close();
     return parts;
   } catch (error) {
@@ -35,12 +43,20 @@ export async function openSource(source: ModelSource, signal?: AbortSignal): Pro
   }
 }
 
-/** @param window of what is read from a server: see HttpOptions */
-async function openOne(source: ModelSource, signal?: AbortSignal, window?: number): Promise<Source> {
-  if (typeof source === 'string') {
-    return isUrl(source) ? openUrl(parseUrl(source), signal, window) : openPath(source);
-  }
-  if (source instanceof URL) return openUrl(source, signal, window);
+/** For places that read nothing by themselves. */
+export const NO_NAMES: Names = {
+  async open(name) {
+    throw new StateError('unsupported-runtime', {
+      where: JSON.stringify(String(name).slice(0, 100)),
+      expected: 'bytes: nothing is read here by its name',
+      got: typeof name === 'string' ? 'a path or URL' : 'a URL',
+      hint: 'Pass the bytes, as a Uint8Array, ArrayBuffer or Blob, or an object with size and readInto.',
+    });
+  },
+  beside: (_, name) => name,
+};
+
+function openGiven(source: Exclude<ModelSource, string | URL>): Source {
   if (source instanceof ArrayBuffer) return bytesSource(new Uint8Array(source), 'ArrayBuffer');
   if (source instanceof Uint8Array) return bytesSource(source, 'Uint8Array');
   if (typeof Blob === 'function' && source instanceof Blob) return blobSource(source);
@@ -51,56 +67,6 @@ async function openOne(source: ModelSource, signal?: AbortSignal, window?: numbe
     got: source === null ? 'null' : typeof source,
     hint: 'Pass the path of a GGUF or llama2.c file.',
   });
-}
-
-function isUrl(text: string): boolean {
-  return /^(https?|blob|data|file):/i.test(text);
-}
-
-/** A file in the same folder as another. */
-function beside(source: string | URL, name: string): string | URL {
-  if (typeof source === 'string' && !isUrl(source)) return pathBeside(source, name);
-  return new URL(encodeURIComponent(name), source);
-}
-
-/** @throws FileError 'file-not-found' */
-function parseUrl(text: string): URL {
-  try {
-    return new URL(text);
-  } catch (cause) {
-    throw new FileError('file-not-found', {
-      where: JSON.stringify(text.slice(0, 100)),
-      expected: 'an address',
-      got: 'a text that is none',
-      hint: 'Check its spelling.',
-      cause,
-    });
-  }
-}
-
-async function openUrl(
-  url: URL,
-  signal: AbortSignal | undefined,
-  window: number | undefined,
-): Promise<Source> {
-  if (url.protocol === 'file:') return openPath(url);
-  if (url.protocol.startsWith('http')) {
-    const { http } = await import('./sources/http.ts');
-    return http(url, { ...(signal && { signal }), ...(window !== undefined && { window }) });
-  }
-  const name = url.protocol === 'data:' ? 'data: URL' : url.href;
-  try {
-    return blobSource(await (await fetch(url, { signal: signal ?? null })).blob(), name);
-  } catch (cause) {
-    signal?.throwIfAborted();
-    throw new FileError('file-unreadable', {
-      where: name,
-      expected: 'bytes that it holds or stands for',
-      got: String(cause),
-      hint: 'Check the URL; one of a Blob ends with the page that made it.',
-      cause,
-    });
-  }
 }
 
 function isByteSource(source: unknown): source is ByteSource {

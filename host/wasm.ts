@@ -54,7 +54,7 @@ export interface Kernels extends Formats {
   memory: WebAssembly.Memory;
   heapBase(): number;
   /** For tests: by which of two ways the relaxed build multiplies from now on (assembly/fours.ts). */
-  useFours(yes: boolean): void;
+  useFours(yes: 1 | 0 | -1): void;
   finite_f32(p: number, count: number): number;
   finite_f16(p: number, count: number): number;
   finite_bf16(p: number, count: number): number;
@@ -133,7 +133,7 @@ export class Wasm implements Backend {
 
   reserve(bytes: number, scratch: number): boolean {
     if (!this.#holds(align(this.#end) + bytes)) return false;
-    this.#scratchOf(scratch);
+    this.scratchOf(scratch);
     return true;
   }
 
@@ -185,7 +185,7 @@ export class Wasm implements Backend {
     const { buf, dtype, cols } = tensor;
     const bytes = rows * rowBytes(dtype, cols);
     const grouped = dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16';
-    const stored = grouped ? this.#scratchOf(bytes) : buf + row * rowBytes(dtype, cols);
+    const stored = grouped ? this.scratchOf(bytes) : buf + row * rowBytes(dtype, cols);
     await write(new Uint8Array(this.#kernels.memory.buffer, stored, bytes));
     const finite = this.#isFinite(stored, dtype, rows * cols);
     if (grouped) {
@@ -222,7 +222,8 @@ export class Wasm implements Backend {
     this.#kernels = {} as Kernels;
   }
 
-  #scratchOf(bytes: number): Buf {
+  /** Memory for one call. */
+  protected scratchOf(bytes: number): Buf {
     if (bytes > this.#scratch.bytes) this.#scratch = { buf: this.#alloc(bytes), bytes };
     return this.#scratch.buf;
   }
@@ -243,7 +244,7 @@ export class Wasm implements Backend {
       return;
     }
     const blocks = (n * cols) / 32;
-    const rounded = this.#scratchOf(blocks * ACTIVATION_BLOCK);
+    const rounded = this.scratchOf(blocks * ACTIVATION_BLOCK);
     this.#kernels[`activations${bits}`](rounded, x, blocks);
     this.#kernels[`matmul_${dtype}`](out, rounded, buf, n, rows, cols);
   }
@@ -282,7 +283,7 @@ export class Wasm implements Backend {
     before: number,
   ): void {
     const { dtype, kvHeads, headDim, capacity } = keys;
-    const work = this.#scratchOf(attentionBytes(n * heads, headDim));
+    const work = this.scratchOf(attentionBytes(n * heads, headDim));
     this.#kernels[`attention_${dtype}`](
       out,
       q,
@@ -378,7 +379,7 @@ export class Wasm implements Backend {
     minP: number,
     u: number,
   ): void {
-    const work = this.#scratchOf(4 * vocab);
+    const work = this.scratchOf(4 * vocab);
     this.#kernels.sample(id, logits, work, vocab, temperature, topK, topP, minP, u);
   }
 }

@@ -69,7 +69,7 @@ export async function loadWeights(
     await Promise.resolve(next).catch(() => {});
     throw error;
   }
-  return arrange(tensors, file.config.nLayers);
+  return arrangeWeights(tensors, file.config.nLayers);
 }
 
 /** The rows as a tensor of their dtype stores them, in `spare` if it is long enough. */
@@ -117,7 +117,8 @@ async function readInt8(
   }
 }
 
-function arrange(tensors: Map<string, Tensor>, nLayers: number): LlamaWeights {
+/** The tensors of a Llama, keyed by their GGUF names, each in its place. */
+export function arrangeWeights(tensors: ReadonlyMap<string, Tensor>, nLayers: number): LlamaWeights {
   const layers = Array.from({ length: nLayers }, (_, i): LayerWeights => {
     const part = (name: string) => tensors.get(`blk.${i}.${name}.weight`)!;
     return {

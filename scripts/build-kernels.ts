@@ -1,8 +1,10 @@
-// Compiles assembly/ for every target of asconfig.json through AssemblyScript's API, and inlines the release
-// builds into dist/host/kernels.js so that no runtime has to find a file.
+// Compiles assembly/ for every target of asconfig.json through AssemblyScript's API, and inlines the release builds
+// into dist/host/kernels.js, that of training into dist/host/train/kernels.js, so that no runtime has to find a file.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import asc from 'assemblyscript/asc';
+import { patched } from '../host/patch.ts';
+import { makePatch } from './make-patch.ts';
 
 async function compile(...args: string[]): Promise<void> {
   const { error, stderr } = await asc.main(args);
@@ -13,14 +15,32 @@ async function compile(...args: string[]): Promise<void> {
 }
 
 mkdirSync('dist/wasm', { recursive: true });
-await compile('--target', 'simd');
-await compile('--target', 'relaxed');
+await compile('assembly/index.ts', '--target', 'simd');
+await compile('assembly/index.ts', '--target', 'relaxed');
+await compile('assembly/train.ts', '--target', 'train');
 await compile('assembly/debug.ts', '--target', 'debug');
+await compile('assembly/wasi/main.ts', '--target', 'wasi');
+await compile('assembly/wasi/main.ts', '--target', 'wasi-trace');
 
-let inlined = '';
-for (const name of ['simd', 'relaxed']) {
+const simd = readFileSync('dist/wasm/simd.wasm');
+process.stdout.write(`kernels: simd ${simd.length} bytes
+`);
+
+const inlined = (name: string, bytes: Uint8Array) =>
+  `export const ${name} = '${Buffer.from(bytes).toString('base64')}';
+`;
+
+/** A build that has most functions in common with `simd`. */
+function inlinedPatch(name: string): string {
   const bytes = readFileSync(`dist/wasm/${name}.wasm`);
-  inlined += `export const ${name} = '${bytes.toString('base64')}';\n`;
-  process.stdout.write(`kernels: ${name} ${bytes.length} bytes\n`);
+  const patch = makePatch(simd, bytes);
+  if (!bytes.equals(patched(simd, patch)))
+    throw new Error(`the patch does not make ${name}.wasm of simd.wasm`);
+  process.stdout.write(`kernels: ${name} ${bytes.length} bytes, as a patch ${patch.length}
+`);
+  return inlined(`${name}Patch`, patch);
 }
-writeFileSync('dist/host/kernels.js', inlined);
+
+writeFileSync('dist/host/kernels.js', inlined('simd', simd) + inlinedPatch('relaxed'));
+mkdirSync('dist/host/train', { recursive: true });
+writeFileSync('dist/host/train/kernels.js', inlinedPatch('train'));

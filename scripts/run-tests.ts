@@ -2,7 +2,7 @@
 //
 //     npm test [-- NAME...]       files whose names contain one of the given words; without words, all
 //     npm run test:full           the long forms too
-//     npm run test:runtimes       the numeric tests on other versions of Node (installs them)
+//     npm run test:runtimes       the numeric tests on other versions of Node (installs them); then test/runtimes/main.ts
 
 import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -27,6 +27,9 @@ const NUMERIC = [
   'snapshot',
   'stories',
   'synth',
+  'train-model',
+  'train-ops',
+  'wasi',
 ];
 
 const { values, positionals: words } = parseArgs({

@@ -41,7 +41,7 @@ async function openTiny(file = tinyModel()) {
   return buildModel(place, await readModelFile(source), source, undefined, 0, { threads: 0 });
 }
 
-for (const { options, cache = 'f32', bound = BOUND } of [...GOLDEN, ...GOLDEN_HEADS, ...GOLDEN_CACHES]) {
+for (const { options, cache = 'f32' } of [...GOLDEN, ...GOLDEN_HEADS, ...GOLDEN_CACHES]) {
   const { dtype, nHeads = 4, nKvHeads = 2 } = options;
   test(`${dtype}, ${nHeads}/${nKvHeads} heads, ${cache} cache: within f32 error of the reference, in any chunks`, async () => {
     const logits = async (backend: Cuda | Reference, chunk: number) => {
@@ -51,7 +51,8 @@ for (const { options, cache = 'f32', bound = BOUND } of [...GOLDEN, ...GOLDEN_HE
       return all!;
     };
     const expected = await logits(new Reference(), 60);
-    const whole = cache === 'f32' ? BOUND : bound;
+    // rounded keys and values may fall to another side
+    const whole = cache === 'f32' ? BOUND : FLIPS;
     for (const [chunk, limit] of [
       [60, whole],
       [7, INTEGER.includes(dtype!) ? ROUNDED : whole],

@@ -10,7 +10,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { GROUPED } from '../host/dtype.ts';
 import { Random } from '../host/random.ts';
-import { ops, randomCase } from './support/op-cases.ts';
+import { ops, randomCase, trainOps } from './support/op-cases.ts';
 import { type Layout, layOut } from './support/red-zones.ts';
 import { projectRoot } from './support/shared.ts';
 
@@ -27,8 +27,8 @@ function debugKernels(stderr: number): Kernels {
   return exports as unknown as Kernels;
 }
 
-function releaseKernels(): Kernels {
-  return new WebAssembly.Instance(new WebAssembly.Module(wasm('simd.wasm'))).exports as Kernels;
+function releaseKernels(build: 'simd' | 'train'): Kernels {
+  return new WebAssembly.Instance(new WebAssembly.Module(wasm(`${build}.wasm`))).exports as Kernels;
 }
 
 /** For every assertion in assembly/ a call that fails it; `at` is memory of zeros, or of what `memory` says. */
@@ -57,6 +57,12 @@ const FAILING: { message: string; op: string; args: (at: number) => number[]; me
     memory: [8],
   },
   { message: 'rope: headDim must be even', op: 'rope', args: at => [at, at, at, 1, 1, 3] },
+  { message: 'ropeBackward: headDim must be even', op: 'ropeBackward', args: at => [at, at, at, 1, 1, 3] },
+  ...['attentionForward', 'attentionBackward'].map(op => ({
+    message: `${op}: heads must be a multiple of kvHeads`,
+    op,
+    args: (at: number) => [...new Array(op === 'attentionForward' ? 6 : 10).fill(at), 1, 1, 3, 2, 4],
+  })),
   ...Object.keys(GROUPED).map(dtype => ({
     message: 'matmul: cols must be a multiple of the block',
     op: `matmul_${dtype}`,
@@ -134,20 +140,21 @@ function hash(kernels: Kernels, { op, args, ranges, base, image }: Layout): stri
   return sha.digest('hex');
 }
 
-test('debug and simd build give the same bits', () => {
+test('debug and release builds give the same bits', () => {
   const debug = debugKernels(2);
-  const release = releaseKernels();
-  for (const { memory } of [debug, release]) memory.grow(64);
+  const [simd, train] = [releaseKernels('simd'), releaseKernels('train')];
+  for (const { memory } of [debug, simd, train]) memory.grow(64);
   const random = Random.seeded(3);
   for (let round = 0; round < 20; round++) {
-    for (const op of ops) {
+    for (const op of [...ops, ...trainOps]) {
       const layout = layOut(randomCase(op, random, 'simd'), random);
+      const release = ops.includes(op) ? simd : train;
       assert.is(hash(debug, layout), hash(release, layout), `${op} ${JSON.stringify(layout.shape)}`);
     }
   }
 });
 
-for (const build of ['simd', 'relaxed']) {
+for (const build of ['simd', 'relaxed', 'train']) {
   const name = `the ${build} build imports nothing and exports what the debug build exports`;
   const binary = wasm(`${build}.wasm`);
   if (!WebAssembly.validate(binary)) {
@@ -165,5 +172,10 @@ for (const build of ['simd', 'relaxed']) {
     );
   });
 }
+
+test('the release builds together take at most 100,000 bytes', () => {
+  const bytes = ['simd', 'relaxed'].map(name => wasm(`${name}.wasm`).length);
+  assert.ok(bytes[0]! + bytes[1]! <= 100_000, `simd ${bytes[0]}, relaxed ${bytes[1]}`);
+});
 
 test.run();

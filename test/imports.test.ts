@@ -57,11 +57,35 @@ test('only host/runtime and host/cli touch node:, Deno or Bun', () => {
   }
 });
 
+/** Everything that a file loads, types aside. */
+function reach(file: string): Set<string> {
+  const seen = new Set([file]);
+  for (const from of seen) {
+    for (const i of imports) if (i.from === from && !i.typeOnly) seen.add(i.to);
+  }
+  return seen;
+}
+
+test('where nothing may be read or started, nothing is loaded that could', () => {
+  const entries = ['core', 'workerd', 'edge-light'].map(name => `host/entries/${name}.ts`);
+  assert.ok(reach('host/entries/browser.ts').has('host/workers/remote-runner.ts'));
+  for (const entry of entries) {
+    const loaded = [...reach(entry)];
+    assert.ok(loaded.includes('host/llama.ts'), entry);
+    assert.equal(
+      loaded.filter(name => /^(node:|host\/(workers|ranks\/exchange|kernels|inlined|gpu|cuda))/.test(name)),
+      [],
+      entry,
+    );
+  }
+  assert.not.ok(reach('host/entries/core.ts').has('host/sources/urls.ts'));
+});
+
 test('the core has no dependencies', () => {
   const { dependencies = {} } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8'));
   assert.equal(dependencies, {});
   none(
-    i => !i.to.startsWith('host/') && i.to !== '#runtime' && !i.to.startsWith('node:'),
+    i => !/^(host\/|node:)/.test(i.to) && !(under(i.from, 'host/runtime') && i.to.startsWith('wasm/')),
     () => true,
   );
 });
@@ -86,6 +110,13 @@ test('no backend imports another, or anything above it', () => {
   none(
     i => !below.includes(i.to),
     i => /^host\/(reference|wasm|cuda)[\w-]*\.ts$/.test(i.from),
+  );
+});
+
+test('inference never imports training', () => {
+  none(
+    i => !under(i.from, 'host/train') && !under(i.from, 'host/cli'),
+    i => under(i.to, 'host/train'),
   );
 });
 

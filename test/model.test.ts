@@ -5,7 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Backend } from '../host/backend.ts';
 import { readModelFile } from '../host/checkpoint.ts';
-import { quantize } from '../host/quantize/index.ts';
+import { quantize } from '../host/index.ts';
 import { Reference } from '../host/reference.ts';
 import { openSource } from '../host/sources.ts';
 import { BACKENDS } from './support/backends.ts';

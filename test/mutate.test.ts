@@ -2,59 +2,18 @@
  * Any bytes give an error with a code, or a model whose every tensor lies inside the file: tried with mutants of
  * well-formed files. CRIA_MUTANTS sets how many (default 100,000); the generator is seeded, so a failure can be repeated.
  */
-import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CriaError } from '../host/errors.ts';
 import { type GgufHeader, parseGguf } from '../host/gguf.ts';
-import { writeGguf } from '../host/gguf-write.ts';
 import { modelFromGguf } from '../host/llama-file.ts';
 import { parseLlama2c } from '../host/llama2c.ts';
 import type { MetadataValue, ModelFile } from '../host/model-file.ts';
-import { type Mutant, Mutator, type Seed, seedFrom } from './support/mutate.ts';
-import { shared } from './support/shared.ts';
-import { tinyModel, uniform } from './support/tiny-model.ts';
+import { SMALL, seeds, wholeNumbers } from './support/mutant-seeds.ts';
+import { type Mutant, Mutator } from './support/mutate.ts';
+import { tinyModel } from './support/tiny-model.ts';
 
 const COUNT = Number(process.env['CRIA_MUTANTS'] ?? 100_000);
-const SMALL = { dim: 16, nHeads: 2, nKvHeads: 1, hiddenDim: 32, nLayers: 2 };
-
-function seeds(): Seed[] {
-  const files = [
-    tinyModel({ ...SMALL, ropeScale: 2, ropeFactors: [1, 2, 3, 4] }),
-    tinyModel({ dim: 32, nHeads: 2, hiddenDim: 32, nLayers: 1, dtype: 'Q8_0', tied: true }),
-    tinyModel({ dim: 32, nHeads: 1, nKvHeads: 1, hiddenDim: 64, nLayers: 1, dtype: 'Q4_0' }),
-    // without a vocabulary, so that the other fields are hit more often
-    ...(['F32', 'F16', 'Q8_0'] as const).map(dtype =>
-      tinyModel({
-        ...SMALL,
-        dim: 32,
-        dtype,
-        vocabSize: 320,
-        edit: keys =>
-          [...keys.keys()].filter(key => key.startsWith('tokenizer')).forEach(key => void keys.delete(key)),
-      }),
-    ),
-    writeGguf(
-      [
-        ['u8', { type: 'u8', value: 1 }],
-        ['text', { type: 'string', value: 'a ▁ b' }],
-        ['texts', { type: 'array', of: 'string', value: ['', 'a', '▁'] }],
-        ['doubles', { type: 'array', of: 'f64', value: [1, 2, 3] }],
-        ['flags', { type: 'array', of: 'bool', value: [true, false] }],
-        ['u64', { type: 'u64', value: 2n ** 60n }],
-      ],
-      [8, 12, 30].map((ggmlType, i) => {
-        const data = new Uint8Array([34 * 8, 144, 512][i]!);
-        return { name: `t${i}`, dims: [256], ggmlType, data };
-      }),
-      64,
-    ),
-  ];
-  const real = shared('data/models/stories260K.gguf');
-  if (real !== undefined) files.push(new Uint8Array(readFileSync(real)));
-  return files.map(seedFrom);
-}
-
 // --- The oracle. It knows the format from its description and shares nothing with the reader.
 
 const BLOCKS: Record<number, [values: number, bytes: number]> = {
@@ -208,11 +167,6 @@ function report(
   const rate = Math.round(count / seconds);
   console.log(`${count} mutants of ${what}, ${rate}/s, slowest ${slowest.toFixed(1)} ms`);
   console.log(`  accepted ${accepted} (sound containers ${headers}); refused: ${refused.join(', ')}`);
-}
-
-function wholeNumbers(seed: number): (n: number) => number {
-  const random = uniform(seed);
-  return n => Math.floor(((random() + 1) / 2) * n);
 }
 
 /** As a reader would: more bytes where more are asked for, here zeros. */

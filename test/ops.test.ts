@@ -3,14 +3,13 @@
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Backend, Buf, Cache, Tensor } from '../host/backend.ts';
+import type { Backend, Cache } from '../host/backend.ts';
 import { BLOCK, type CacheDType, type DType } from '../host/dtype.ts';
 import { Reference } from '../host/reference.ts';
 import { BACKENDS } from './support/backends.ts';
 import { gpuBackends } from './support/gpu.ts';
+import { Inputs } from './support/inputs.ts';
 import { nmse } from './support/numbers.ts';
-import { encode } from './support/stored.ts';
-import { uniform } from './support/tiny-model.ts';
 
 /** Formats whose groups hold small codes in planes. */
 const CODES = ['q4_1', 'q5_0', 'q5_1', 'q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k', 'iq4_nl', 'iq4_xs'] as const;
@@ -58,54 +57,6 @@ const CACHES: CacheDType[] = ['f32', 'f16', 'q8_0'];
 const SIZES = [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33, 64, 65];
 
 type Run = (backend: Backend, input: Inputs) => Promise<ArrayLike<number>>;
-
-/** The same seeded inputs for every backend. */
-class Inputs {
-  readonly #random: () => number;
-
-  constructor(seed: number) {
-    this.#random = uniform(seed);
-  }
-
-  /** `scale` · uniform in [−1, 1), as f32 */
-  values(count: number, scale = 1): Float32Array {
-    return Float32Array.from({ length: count }, () => scale * this.#random());
-  }
-
-  integers(count: number, below: number): number[] {
-    return Array.from({ length: count }, () => Math.floor((this.#random() + 1) * 0.5 * below));
-  }
-
-  f32(backend: Backend, count: number, scale = 1): Buf {
-    const buf = backend.allocF32(count);
-    backend.writeF32(buf, this.values(count, scale));
-    return buf;
-  }
-
-  i32(backend: Backend, values: number[]): Buf {
-    const buf = backend.allocI32(values.length);
-    backend.writeI32(buf, values);
-    return buf;
-  }
-
-  async tensor(backend: Backend, dtype: DType, rows: number, cols: number): Promise<Tensor> {
-    const tensor = backend.allocTensor(dtype, rows, cols);
-    const stored = encode(this.values(rows * cols), dtype);
-    await backend.fill(tensor, 0, rows, async view => view.set(stored));
-    return tensor;
-  }
-
-  /** Fills a cache. */
-  cache(backend: Backend, cache: Cache, scale = 1): void {
-    const { dtype, slots, kvHeads, capacity, headDim } = cache;
-    for (let slot = 0; slot < slots; slot++) {
-      for (let h = 0; h < kvHeads; h++) {
-        const rows = encode(this.values(capacity * headDim, scale), dtype);
-        backend.writeCache(cache, slot, h, 0, rows);
-      }
-    }
-  }
-}
 
 /** The stored bytes of a cache. */
 async function allRows(backend: Backend, cache: Cache): Promise<number[]> {

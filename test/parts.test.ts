@@ -26,6 +26,7 @@ import {
   open,
   split,
 } from '../host/index.ts';
+import { names } from '../host/runtime/node.ts';
 import { parts } from '../host/sources/index.ts';
 import { openSource } from '../host/sources.ts';
 import { cria, start } from './support/cli.ts';
@@ -326,7 +327,7 @@ test('names that leave the folder, and sizes that cannot be, are refused before 
   for (const value of bad) {
     const label = JSON.stringify(value);
     writeFileSync(path, label);
-    const error = await errorOf(() => openSource(path));
+    const error = await errorOf(() => openSource(path, undefined, names));
     assert.is(error.code, 'bad-manifest', label);
     assert.throws(
       () => parts(value as Manifest, neverOpened),

@@ -196,18 +196,26 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   void settle(Napi::Env env, Answer* answer) {
     std::unique_ptr<Answer> owned(answer);
     if (static_cast<napi_env>(env) == nullptr) return;  // the environment ends
+    try {
+      deliver(env, *owned);
+    } catch (const Napi::Error&) {
+      // so it does, a little later: no more JavaScript runs
+    }
+  }
+
+  void deliver(Napi::Env env, Answer& answer) {
     Napi::HandleScope scope(env);
     if (--waiting_ == 0) {
       if (device_) answers_.Unref(env);
       Unref();
     }
-    if (owned->failure) {
-      owned->deferred.Reject(toError(env, *owned->failure).Value());
+    if (answer.failure) {
+      answer.deferred.Reject(toError(env, *answer.failure).Value());
       return;
     }
-    Napi::Uint8Array bytes = Napi::Uint8Array::New(env, owned->bytes.size());
-    std::memcpy(bytes.Data(), owned->bytes.data(), owned->bytes.size());
-    owned->deferred.Resolve(bytes);
+    Napi::Uint8Array bytes = Napi::Uint8Array::New(env, answer.bytes.size());
+    std::memcpy(bytes.Data(), answer.bytes.data(), answer.bytes.size());
+    answer.deferred.Resolve(bytes);
   }
 
   void close(const Napi::CallbackInfo& info) {

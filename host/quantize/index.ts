@@ -6,7 +6,7 @@ import { ggmlTypeNamed } from '../ggml-types.ts';
 import type { GgufHeader, GgufTensor } from '../gguf.ts';
 import { ggufChunks } from '../gguf-write.ts';
 import type { Source } from '../source.ts';
-import { openSource } from '../sources.ts';
+import type { OpenSource } from '../sources.ts';
 import { turn } from '../turn.ts';
 import { decode, isStoredType, STORED_TYPES } from './decode.ts';
 import { encode } from './encode.ts';
@@ -76,6 +76,7 @@ export async function quantize(
   source: ModelSource,
   sink: Sink,
   options: QuantizeOptions,
+  openSource: OpenSource,
 ): Promise<QuantizeReport> {
   checkOptions('quantize', options, RULES);
   const { type, pure = false, signal, onProgress } = options;

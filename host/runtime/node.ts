@@ -5,21 +5,62 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parentPort, Worker } from 'node:worker_threads';
+import { Worker } from 'node:worker_threads';
 import { FileError } from '../errors.ts';
-import type { Sha256, Source } from '../source.ts';
-import type { Starter, Thread } from '../workers/thread.ts';
+import type { Source } from '../source.ts';
+import type { Thread } from '../workers/thread.ts';
+import type { Names, Runtime } from './runtime.ts';
 
-/** Processors that this process may use; 0 where there are no threads. */
-export const processors = (): number => availableParallelism();
+export const names: Names = {
+  async open(name, signal, window) {
+    if (typeof name === 'string' && !name.includes(':')) return openPath(name);
+    const { openUrl, urlOf } = await import('../sources/urls.ts');
+    const url = urlOf(name);
+    return url && url.protocol !== 'file:' ? openUrl(url, signal, window) : openPath(url ?? name);
+  },
+  beside(name, file) {
+    if (typeof name === 'string' && !/^(https?|file):/i.test(name)) return join(dirname(name), file);
+    return new URL(encodeURIComponent(file), name);
+  },
+};
 
-/** Whether threads can share memory here. */
-export const sharesMemory = (): boolean => true;
+export const runtime: Runtime = {
+  kernels: async () => (await import('../inlined.ts')).kernels(),
+  names,
+  sha256() {
+    const hash = createHash('sha256');
+    return { update: bytes => void hash.update(bytes), digest: () => hash.digest('hex') };
+  },
+  async gpu(wanted) {
+    const plugin = await gpuPlugin();
+    if (plugin === undefined && !wanted) return undefined;
+    return (await import('../gpu.ts')).gpuPlace(plugin, wanted);
+  },
+  threads: {
+    processors: availableParallelism,
+    sharesMemory: () => true,
+    async start(count) {
+      const { RemoteRunner } = await import('../workers/remote-runner.ts');
+      return RemoteRunner.start(count, startThread, runtime.kernels);
+    },
+  },
+};
+
+/** The package that computes on GPUs; undefined where it is not installed. Bundlers do not see its name. */
+async function gpuPlugin(): Promise<unknown> {
+  const name = ['cria', 'cuda'].join('-');
+  try {
+    return await import(name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') return undefined;
+    throw error;
+  }
+}
 
 /** Starts a rank's program in a thread. */
-export function startThread(): Thread {
+function startThread(): Thread {
   // flags of the process are not for it: `node --input-type=module --eval` is one that a file cannot be run with
-  const worker = new Worker(new URL('../workers/rank-worker.js', import.meta.url), { execArgv: [] });
+  const worker = new Worker(new URL('./node-worker.js', import.meta.url), { execArgv: [] });
   let ended = false;
   return {
     post: (message, transfer) => worker.postMessage(message, transfer),
@@ -42,36 +83,8 @@ export function startThread(): Thread {
   };
 }
 
-/** In a thread that `startThread` started: the one that started it. */
-export function starter(): Starter {
-  return {
-    post: (message, transfer) => parentPort!.postMessage(message, transfer),
-    listen: onMessage => parentPort!.on('message', onMessage),
-  };
-}
-
-/** The package that computes on GPUs; undefined where it is not installed. Its own name is hidden from bundlers. */
-export async function gpuPlugin(): Promise<unknown> {
-  const name = ['cria', 'cuda'].join('-');
-  try {
-    return await import(name);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') return undefined;
-    throw error;
-  }
-}
-
-/** The path of a file in the same folder as another. */
-export const pathBeside = (path: string, name: string): string => join(dirname(path), name);
-
-/** SHA-256 of bytes that come in pieces. */
-export function sha256(): Sha256 {
-  const hash = createHash('sha256');
-  return { update: bytes => void hash.update(bytes), digest: () => hash.digest('hex') };
-}
-
 /** @throws FileError 'file-not-found', 'file-unreadable' */
-export async function openPath(path: string | URL): Promise<Source> {
+async function openPath(path: string | URL): Promise<Source> {
   let name = String(path);
   let file: FileHandle;
   let size: number;

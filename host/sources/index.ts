@@ -1,29 +1,9 @@
-// The entry cria/sources: ready-made sources for `open`. A path, URL, Blob (also the File of an OPFS handle), ArrayBuffer
-// (also a Worker's data module) or Uint8Array is passed to `open` as it is.
+// The entry cria/sources under Node, Deno and Bun.
 
-import type { ModelSource } from '../api.ts';
-import type { Source } from '../source.ts';
-import { openSource } from '../sources.ts';
-import type { Manifest } from './manifest.ts';
-import { openParts } from './parts.ts';
+import { names } from '../runtime/node.ts';
+import { type Parts, partsOn } from './all.ts';
 
-export type { ByteSource, Source } from '../source.ts';
-export { type CachedOptions, type CacheLike, cached } from './cached.ts';
-export { type HttpOptions, http } from './http.ts';
-export type { Manifest, Part } from './manifest.ts';
-export { type BucketLike, r2 } from './r2.ts';
-export { response, type StreamOptions, stream } from './stream.ts';
+export * from './all.ts';
 
-/**
- * A model in parts that lie anywhere: values of KV, objects in R2, static assets. `open(manifest)` alone finds those
- * beside a manifest's path or URL.
- * @param manifest its bytes, or what JSON.parse makes of them
- * @param part gives a part by its name, as anything that `open` takes
- * @throws FileError 'bad-manifest'; when read 'wrong-hash', and what `part` throws
- */
-export function parts(
-  manifest: Uint8Array | Manifest,
-  part: (name: string) => ModelSource | Promise<ModelSource>,
-): Source {
-  return openParts(manifest, 'manifest', async name => openSource(await part(name)));
-}
+/** A model in parts that lie anywhere: see `Parts`. */
+export const parts: Parts = partsOn(names);

@@ -1,8 +1,8 @@
-import { sha256 } from '#runtime';
 import type { ModelSource } from '../api.ts';
 import { checkOptions, OPEN_RULES, type Rules } from '../check.ts';
 import { FileError, OptionError } from '../errors.ts';
-import { openSource } from '../sources.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { OpenSource } from '../sources.ts';
 import { turn } from '../turn.ts';
 import { isPlainName, type Manifest, makeManifest, PART_LIMIT, type Part } from './manifest.ts';
 
@@ -45,8 +45,14 @@ const RULES: Rules = {
   onProgress: OPEN_RULES['onProgress']!,
 };
 
-/** See `split` in host/index.ts. */
-export async function split(source: ModelSource, sinkFor: SinkFor, options: SplitOptions): Promise<Manifest> {
+/** See `Cria.split`. */
+export async function split(
+  source: ModelSource,
+  sinkFor: SinkFor,
+  options: SplitOptions,
+  openSource: OpenSource,
+  sha256: Runtime['sha256'],
+): Promise<Manifest> {
   checkOptions('split', options, RULES);
   const { part = PART, signal, onProgress } = options;
   const opened = await openSource(source, signal);

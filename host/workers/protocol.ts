@@ -32,6 +32,7 @@ export type ToWorker =
   | { kind: 'end'; id: number };
 
 export type FromWorker =
+  | { kind: 'started' }
   | { kind: 'read'; id: number; offset: number; bytes: Uint8Array<ArrayBuffer> }
   | { kind: 'loaded'; bytes: number }
   | { kind: 'ready'; bytes: number }

@@ -1,5 +1,4 @@
-import { startThread } from '#runtime';
-import { kernels } from '../inlined.ts';
+import { StateError } from '../errors.ts';
 import type { LlamaLimits } from '../llama.ts';
 import { threadDied } from '../model-errors.ts';
 import type { ModelFile } from '../model-file.ts';
@@ -23,8 +22,10 @@ export class RemoteRunner implements Place, Runner {
   readonly backend = 'wasm';
   readonly threads: number;
   bytes = 0;
-  readonly #threads: Thread[] = [];
-  readonly #module = kernels();
+  readonly #threads: Thread[];
+  readonly #module: Promise<WebAssembly.Module>;
+  /** Settles when the programs of all threads have begun. */
+  readonly #started: Promise<void>;
   #callers = new Map<number, Caller>();
   #next = 0;
   /** Settles when the call before has ended in the thread. */
@@ -35,20 +36,48 @@ export class RemoteRunner implements Place, Runner {
   #loading: { take(message: FromWorker, rank: number): void; fail(error: Error): void } | undefined;
 
   /**
-   * Starts the threads, which prepare themselves while the file's header is read.
-   * @throws StateError 'thread-died' if the system has no more
+   * Threads whose programs have begun; the kernels are compiled meanwhile.
+   * @throws StateError 'thread-died' if a program is not found, or the system has no more threads
    */
-  constructor(threads: number) {
-    this.threads = threads;
-    this.#module.catch(() => {}); // heard when it is needed
-    for (let rank = 0; rank < threads; rank++) {
-      try {
-        this.#threads.push(startThread());
-      } catch (error) {
-        void this.close();
-        throw threadDied(rank, String(error));
-      }
-      this.#threads[rank]!.listen(
+  static async start(
+    count: number,
+    startThread: () => Thread,
+    kernels: () => Promise<WebAssembly.Module>,
+  ): Promise<RemoteRunner> {
+    const threads: Thread[] = [];
+    try {
+      while (threads.length < count) threads.push(startThread());
+      const runner = new RemoteRunner(threads, kernels());
+      await runner.#started;
+      return runner;
+    } catch (cause) {
+      await Promise.all(threads.map(thread => thread.end()));
+      throw new StateError('thread-died', {
+        where: 'open: threads',
+        expected: `${count} threads that begin`,
+        got: String(cause),
+        hint: "Take fewer, or 0; a bundle must keep the package's files beside each other.",
+        cause,
+      });
+    }
+  }
+
+  private constructor(threads: Thread[], module: Promise<WebAssembly.Module>) {
+    this.threads = threads.length;
+    this.#threads = threads;
+    this.#module = module;
+    module.catch(() => {}); // heard when it is needed
+    let waiting = threads.length;
+    this.#started = new Promise((resolve, reject) => {
+      this.#loading = {
+        fail: reject,
+        take: message => {
+          if (message.kind === 'started' && --waiting === 0) resolve();
+        },
+      };
+    });
+    for (const [rank, thread] of threads.entries()) {
+      thread.listen(
         message => this.#hear(message as FromWorker, rank),
         why => this.#fail(threadDied(rank, why)),
       );

@@ -59,7 +59,7 @@ export function embedding(dtype: DType): (random: Random, build: Build) => Call 
 
 export function matmul(dtype: DType): (random: Random, build: Build) => Call {
   return (random, build) => {
-    const n = sizeOrNone(random, 9);
+    const n = sizeOrNone(random, 18);
     const rows = sizeOrNone(random, 40);
     const cols = columns(random, dtype);
     const x = isQuantized(dtype)

@@ -21,6 +21,7 @@ import {
 import type { Call, OpCase } from './operands.ts';
 import { activations, relayout } from './quantized-cases.ts';
 import { addBias, crossEntropy, penalize, sample, topLogprobs } from './sampling-cases.ts';
+import * as training from './train-cases.ts';
 
 /** For each export of assembly/index.ts, heapBase and useFours apart, a maker of random calls. */
 const CASES: Record<string, (random: Random, build: Build) => Call> = {
@@ -51,9 +52,18 @@ for (const dtype of ['f32', 'f16', 'q8_0'] as const) {
   CASES[`attention_${dtype}`] = attention(dtype);
 }
 
+/** And for what assembly/train.ts exports beside these. */
+const TRAIN_CASES: Record<string, (random: Random) => Call> = {
+  ...training,
+  ropeBackward: rope,
+};
+
+/** The kernels of inference. */
 export const ops: string[] = Object.keys(CASES).sort();
+/** The kernels of training alone. */
+export const trainOps: string[] = Object.keys(TRAIN_CASES).sort();
 
 /** The same `random` makes the same call for every build, in the form in which the build keeps its operands. */
 export function randomCase(op: string, random: Random, build: Build): OpCase {
-  return { op, ...CASES[op]!(random, build) };
+  return { op, ...(CASES[op] ?? TRAIN_CASES[op])!(random, build) };
 }

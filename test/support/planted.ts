@@ -22,7 +22,7 @@ export async function compile(
   build: Build = 'simd',
 ): Promise<Uint8Array<ArrayBuffer>> {
   const sources: Record<string, string> = {
-    [ENTRY]: `export { ${ops}, heapBase } from './index';`,
+    [ENTRY]: `export { ${ops}, heapBase } from './train';`,
     [`assembly/${file}`]: plant(file, replace, by),
   };
   let binary: Uint8Array<ArrayBuffer> | undefined;

@@ -1,4 +1,4 @@
-// The program of a test's rank: as host/workers/rank-worker.ts, but below the public interface, and for one model after
+// The program of a test's rank: as host/workers/rank-program.ts, but below the public interface, and for one model after
 // another, since threads are slow to start.
 
 import { parentPort } from 'node:worker_threads';

@@ -118,6 +118,11 @@ export class RedZones {
     this.#own(this.#statics, 1);
   }
 
+  /** See assembly/fours.ts. */
+  useFours(yes: number): void {
+    this.#kernels['useFours']!(yes);
+  }
+
   run({ op, args, ranges, image, shape, expected }: Layout): Outcome {
     this.#memory.set(image, BASE);
     this.#owner.fill(0, BASE, BASE + image.length);

@@ -1,0 +1,39 @@
+import type { Place } from '../place.ts';
+import type { Sha256, Source } from '../source.ts';
+
+/** What differs between the places where JavaScript runs. */
+export interface Runtime {
+  /** The build of the kernels that this engine runs best. All give the same bits. */
+  kernels(): Promise<WebAssembly.Module>;
+  names: Names;
+  /**
+   * SHA-256 of bytes that come in pieces.
+   * @throws StateError 'unsupported-runtime' where only whole bytes are hashed
+   */
+  sha256(): Sha256;
+  /**
+   * The GPU as the place of a model: undefined where there is none that can be used. Absent where addons cannot be loaded.
+   * @param wanted whether nothing else will do
+   * @throws StateError 'gpu-unavailable' if it is wanted and there is none
+   */
+  gpu?(wanted: boolean): Promise<Place | undefined>;
+  /** Absent where a model can only run in the calling thread. */
+  threads?: Threads;
+}
+
+/** Paths and URLs. */
+export interface Names {
+  /** @param window of what is read from a server: see HttpOptions */
+  open(name: string | URL, signal?: AbortSignal, window?: number): Promise<Source>;
+  /** What names a file in the same folder as another. */
+  beside(name: string | URL, file: string): string | URL;
+}
+
+export interface Threads {
+  /** Processors that this process, page or worker may use; 0 where threads cannot be started. */
+  processors(): number;
+  /** Whether threads can share memory: pages must be isolated from other origins for it. */
+  sharesMemory(): boolean;
+  /** @throws StateError 'thread-died' if the program of a thread cannot be loaded, or there are no more */
+  start(count: number): Promise<Place>;
+}

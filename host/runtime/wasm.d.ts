@@ -1,0 +1,11 @@
+// What bundlers make of an imported WebAssembly file.
+
+declare module '*.wasm' {
+  const module: WebAssembly.Module;
+  export default module;
+}
+
+declare module '*.wasm?module' {
+  const module: WebAssembly.Module;
+  export default module;
+}
