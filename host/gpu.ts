@@ -12,14 +12,14 @@ let warned = false;
 
 /**
  * The GPU as the place of a model: its work runs beside the calling thread, which waits for no more than answers.
- * @param plugin the package cria-cuda, undefined if it is not installed
+ * @param plugin the URL of the package cria-cuda, undefined if it is not installed
  * @param wanted whether nothing else will do
  * @returns undefined where there is no GPU that can be used; says so once if the package is installed
  * @throws StateError 'gpu-unavailable' if it is `wanted` and there is none
  */
-export async function gpuPlace(plugin: unknown, wanted: boolean): Promise<Place | undefined> {
+export async function gpuPlace(plugin: string | undefined, wanted: boolean): Promise<Place | undefined> {
   try {
-    return new Here(new Cuda(openDevice(plugin)));
+    return new Here(new Cuda(await openDevice(plugin)));
   } catch (error) {
     const unavailable = explained(error);
     if (wanted) throw unavailable;
@@ -31,8 +31,11 @@ export async function gpuPlace(plugin: unknown, wanted: boolean): Promise<Place 
   }
 }
 
-function openDevice(plugin: unknown): CudaDevice {
-  if (plugin !== undefined) return (plugin as Plugin).openDevice().device;
+async function openDevice(plugin: string | undefined): Promise<CudaDevice> {
+  if (plugin !== undefined) {
+    const { openDevice }: Plugin = await import(/* webpackIgnore: true */ /* @vite-ignore */ plugin);
+    return openDevice().device;
+  }
   throw new StateError('gpu-unavailable', {
     where: "open: backend 'cuda'",
     expected: 'the package cria-cuda',
