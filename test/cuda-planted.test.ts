@@ -115,8 +115,8 @@ const BUGS: Record<string, { plant: NonNullable<MockOptions['plant']>; run: Run 
     run: matmulOf('f16', 1, 3, 64),
   },
   'lanes that begin at the wrong number': {
-    plant: { file: 'matvec.cu', replace: 'int i = lane; i < cols', by: 'int i = lane + 1; i < cols' },
-    run: matmulOf('f16', 2, 9, 64),
+    plant: { file: 'matvec.cu', replace: 'int from = lane;', by: 'int from = lane + 1;' },
+    run: matmulOf('f16', 2, 9, 65),
   },
   'the scale of another block of activations': {
     plant: { file: 'matvec8.cu', replace: 'words.at[k] / 8]', by: 'words.at[k] / 16]' },

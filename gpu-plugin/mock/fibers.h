@@ -23,6 +23,13 @@ struct dim3 {
   unsigned x, y, z;
 };
 
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+
 #define __global__
 #define __device__
 #define __forceinline__ inline __attribute__((always_inline))

@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { buildAddon, buildMock, type MockOptions, missingTool } from '../../gpu-plugin/build.ts';
+import { buildAddon, buildMock, type MockOptions, missingTool, OUT } from '../../gpu-plugin/build.ts';
 import { type OpenDeviceOptions, openDevice } from '../../gpu-plugin/index.ts';
 import type { Backend } from '../../host/backend.ts';
 import { Cuda } from '../../host/cuda.ts';
@@ -44,15 +44,16 @@ export function canBuildMock(what: string): boolean {
 }
 
 /**
- * `cuda(mock)` as one more backend; none where it cannot be built.
+ * `cuda(mock)` as one more backend; none where it cannot be built. With CRIA_GPU=1, what gpu-plugin/dist finds instead: a GPU.
  * @param reserve bytes for buffers that lie side by side; without, each ends at a page that nobody may touch
  */
 export function gpuBackends(reserve = 0): Record<string, () => Promise<Backend>> {
-  if (!canBuildMock('cuda(mock)')) return {};
+  const onGpu = process.env['CRIA_GPU'] === '1';
+  if (!onGpu && !canBuildMock('cuda(mock)')) return {};
   const make = async () => {
-    const backend = cudaOnMock();
+    const backend = onGpu ? new Cuda(openDevice({ folder: OUT }).device) : cudaOnMock();
     if (reserve > 0) backend.reserve(reserve);
     return backend;
   };
-  return { 'cuda(mock)': make };
+  return { [onGpu ? 'cuda' : 'cuda(mock)']: make };
 }
