@@ -47,6 +47,15 @@ export type ErrorCode =
   | 'non-finite-results'
   | 'bad-vocabulary'
   | 'unsupported-tokenizer'
+  | 'bad-message'
+  // what is learned from
+  | 'no-text'
+  | 'bad-text'
+  | 'bad-record'
+  | 'bad-parquet'
+  | 'bad-token-file'
+  | 'foreign-token-file'
+  | 'bad-config'
   // what the caller asked for
   | 'option-type'
   | 'option-range'
@@ -60,6 +69,7 @@ export type ErrorCode =
   // what the machine or the model's state allows
   | 'out-of-memory'
   | 'unsupported-runtime'
+  | 'needs-package'
   | 'thread-died'
   | 'gpu-unavailable'
   | 'gpu-failed'

@@ -14,20 +14,39 @@ const commands = new Map<string, () => Promise<Command>>([
   ['perplexity', async () => (await import('./perplexity.ts')).perplexity],
   ['split', async () => (await import('./split.ts')).split],
   ['quantize', async () => (await import('./quantize.ts')).quantize],
+  ['tokenizer train', async () => (await import('./tokenizer-train.ts')).tokenizerTrain],
+  ['data report', async () => (await import('./data-report.ts')).dataReport],
+  ['carbon', async () => (await import('./carbon.ts')).carbon],
 ]);
 const PROGRAM_USAGE = 'Usage: cria COMMAND [arguments] [options]; cria --help lists the commands';
 
 /** Runs the subcommand that `argv` names and gives the exit code. */
 export async function program(argv: string[]): Promise<number> {
   const [name, ...rest] = argv;
-  const command = name === undefined ? undefined : commands.get(name);
-  if (command) return execute(await command(), rest);
+  const found = find(argv);
+  if (found) return execute(await found.load(), found.rest);
   return guarded(PROGRAM_USAGE, async () => {
     if (name === '--version') return write(`${version()}\n`);
-    if (name === 'help' || name === '--help' || name === '-h') return write(await help(rest[0]));
+    if (name === 'help' || name === '--help' || name === '-h') return write(await help(rest));
     if (name === undefined) throw new UsageError('a command is missing');
-    throw new UsageError(`unknown command ${JSON.stringify(name)}`);
+    throw unknown(argv);
   });
+}
+
+/** The command that arguments begin with; a name may be two words. */
+function find(argv: string[]): { load: () => Promise<Command>; rest: string[] } | undefined {
+  for (const words of [1, 2]) {
+    const load = commands.get(argv.slice(0, words).join(' '));
+    if (load && argv.length >= words) return { load, rest: argv.slice(words) };
+  }
+  return undefined;
+}
+
+function unknown([name, second]: string[]): UsageError {
+  const longer = [...commands.keys()].filter(known => known.startsWith(`${name} `));
+  if (longer.length === 0) return new UsageError(`unknown command ${JSON.stringify(name)}`);
+  const got = second === undefined ? 'nothing' : JSON.stringify(second);
+  return new UsageError(`${name}: expected ${longer.join(' or ')}, got ${got}`);
 }
 
 /** Runs one command and gives the exit code. */
@@ -37,11 +56,11 @@ export function execute(command: Command, argv: string[]): Promise<number> {
   );
 }
 
-async function help(name: string | undefined): Promise<string> {
-  const command = name === undefined ? undefined : commands.get(name);
-  if (command) return commandHelp(await command());
-  if (name === undefined) return programHelp(await Promise.all([...commands.values()].map(load => load())));
-  throw new UsageError(`unknown command ${JSON.stringify(name)}`);
+async function help(words: string[]): Promise<string> {
+  const found = find(words);
+  if (found) return commandHelp(await found.load());
+  if (words.length === 0) return programHelp(await Promise.all([...commands.values()].map(load => load())));
+  throw unknown(words);
 }
 
 function version(): string {
