@@ -1,7 +1,7 @@
 // What can be said of the GPU plugin without a GPU, beside its numbers: the driver's interface is NVIDIA's, the kernels
 // compile for GPUs and keep to their registers, and what is missing is told with what to do.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   copyFileSync,
   existsSync,
@@ -15,9 +15,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildKernels, compiler, PLUGIN } from '../gpu-plugin/build.ts';
+import { buildAddon, buildKernels, buildMock, compiler, PLUGIN } from '../gpu-plugin/build.ts';
 import { CudaError, type CudaErrorCode, type OpenDeviceOptions, openDevice } from '../gpu-plugin/index.ts';
 import { canBuildMock, mockOptions, withMock } from './support/gpu.ts';
+import { projectRoot } from './support/shared.ts';
 
 const test = suite('the CUDA plugin');
 
@@ -119,6 +120,31 @@ if (canBuildMock("the plugin's errors")) {
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+}
+
+if (process.env['CRIA_FULL'] && canBuildMock('kernels under sanitizers')) {
+  test('every op under AddressSanitizer and UndefinedBehaviorSanitizer', () => {
+    // here, since a compiler that the sanitizers watch is slow
+    buildAddon();
+    buildMock({ sanitize: true });
+    const library = (name: string) =>
+      execFileSync('g++', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim();
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [join(projectRoot, 'dist/test/ops.test.js')],
+      {
+        encoding: 'utf8',
+        env: {
+          ...process.env,
+          CRIA_SANITIZE: '1',
+          LD_PRELOAD: `${library('libasan.so')}:${library('libubsan.so')}`,
+          ASAN_OPTIONS: 'detect_leaks=0',
+        },
+      },
+    );
+    assert.is(status, 0, stdout + stderr);
+    assert.match(stdout, /ops of cuda\(mock\)/);
   });
 }
 

@@ -100,6 +100,7 @@ void toFiber(Fiber& fiber) {
 #endif
 }
 
+#ifndef WITH_ASAN  // which sees to faults itself
 struct sigaction others;
 
 /** A kernel that touches what is not its own ends with an error; faults of other threads are the engine's. */
@@ -110,22 +111,19 @@ void onFault(int signal, siginfo_t* info, void* context) {
   else sigaction(SIGSEGV, &others, nullptr);
 }
 
-/** Catches faults while it lives; a sanitizer sees to them itself. */
+/** Catches faults while it lives. */
 struct CatchFaults {
   CatchFaults() {
-#ifndef WITH_ASAN
     struct sigaction action {};
     action.sa_sigaction = onFault;
     action.sa_flags = SA_SIGINFO | SA_NODEFER;  // it is left by changing stacks
     sigaction(SIGSEGV, &action, &others);
-#endif
   }
   ~CatchFaults() {
-#ifndef WITH_ASAN
     sigaction(SIGSEGV, &others, nullptr);
-#endif
   }
 };
+#endif
 
 void releaseBarrier() {
   for (Fiber& fiber : block->fibers)
@@ -265,7 +263,9 @@ void* sharedArray(const void* declaration, size_t bytes) {
 
 void launch(void (*entry)(void*), void* argument, dim3 grid, dim3 size, uint64_t seed) {
   std::lock_guard<std::mutex> lock(running);
+#ifndef WITH_ASAN
   const CatchFaults faults;
+#endif
   const size_t count = size_t(size.x) * size.y * size.z;
   if (!shared) shared = guarded(SHARED_BYTES);
   while (stacks.size() < count) stacks.push_back(guarded(STACK));
