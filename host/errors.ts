@@ -91,6 +91,8 @@ export interface ErrorParts {
 
 /** Every error that a caller or a file can cause. `code` is stable; the fields say the same as the message. */
 export class CriaError extends Error {
+  // spelt out, since the package's classes have short names
+  override readonly name: string = 'CriaError';
   readonly code: ErrorCode;
   readonly where: string;
   readonly expected: string;
@@ -99,7 +101,6 @@ export class CriaError extends Error {
 
   constructor(code: ErrorCode, { where, expected, got, hint, cause }: ErrorParts) {
     super(`${where}: expected ${expected}, got ${got}. ${hint}`, cause === undefined ? undefined : { cause });
-    this.name = new.target.name;
     this.code = code;
     this.where = where;
     this.expected = expected;
@@ -109,13 +110,19 @@ export class CriaError extends Error {
 }
 
 /** The bytes of a file, or the model that they describe, cannot be used. */
-export class FileError extends CriaError {}
+export class FileError extends CriaError {
+  override readonly name: string = 'FileError';
+}
 
 /** An argument or option is of the wrong kind, out of range or at odds with the model. */
-export class OptionError extends CriaError {}
+export class OptionError extends CriaError {
+  override readonly name: string = 'OptionError';
+}
 
 /** The machine lacks something, or the model is closed. */
-export class StateError extends CriaError {}
+export class StateError extends CriaError {
+  override readonly name: string = 'StateError';
+}
 
 /** Shortens and quotes text from outside so that it is safe and readable inside a message. */
 export function quote(text: string): string {
