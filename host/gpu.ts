@@ -47,13 +47,12 @@ async function openDevice(plugin: string | undefined): Promise<CudaDevice> {
 /** The plugin's errors have the parts of ours. */
 function explained(error: unknown): StateError {
   if (error instanceof StateError) return error;
-  const { where = 'cria-cuda', message = String(error) } = error as Partial<ErrorParts> & {
-    message?: string;
-  };
+  const parts = error as Partial<ErrorParts> & { message: string };
   const {
+    where = 'cria-cuda',
     expected = 'a GPU that can be used',
-    got = message,
+    got = parts.message,
     hint = 'Install cria-cuda again.',
-  } = error as Partial<ErrorParts>;
+  } = parts;
   return new StateError('gpu-unavailable', { where, expected, got, hint, cause: error });
 }

@@ -103,7 +103,7 @@ test('a slot copied in the middle goes on as the first does', async () => {
   backend.dispose();
 });
 
-test('text, log-probabilities and saved caches through the whole model', async () => {
+test('tokens and log-probabilities through the whole model', async () => {
   const model = await openTiny();
   assert.is(model.info.backend, 'cuda');
   const events: number[] = [];
