@@ -124,7 +124,7 @@ if (canBuildMock("the plugin's errors")) {
 }
 
 if (process.env['CRIA_FULL'] && canBuildMock('kernels under sanitizers')) {
-  test('every op under AddressSanitizer and UndefinedBehaviorSanitizer', () => {
+  test('every kernel under AddressSanitizer and UndefinedBehaviorSanitizer', () => {
     // here, since a compiler that the sanitizers watch is slow
     buildAddon();
     buildMock({ sanitize: true });
@@ -132,7 +132,7 @@ if (process.env['CRIA_FULL'] && canBuildMock('kernels under sanitizers')) {
       execFileSync('g++', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim();
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
-      [join(projectRoot, 'dist/test/ops.test.js')],
+      [join(projectRoot, 'dist/test/support/sanitized-program.js')],
       {
         encoding: 'utf8',
         env: {
@@ -144,7 +144,7 @@ if (process.env['CRIA_FULL'] && canBuildMock('kernels under sanitizers')) {
       },
     );
     assert.is(status, 0, stdout + stderr);
-    assert.match(stdout, /ops of cuda\(mock\)/);
+    assert.is(stdout, 'done\n');
   });
 }
 
