@@ -56,6 +56,9 @@ export type ErrorCode =
   | 'bad-token-file'
   | 'foreign-token-file'
   | 'bad-config'
+  | 'diverged'
+  | 'bad-checkpoint'
+  | 'foreign-checkpoint'
   // what the caller asked for
   | 'option-type'
   | 'option-range'

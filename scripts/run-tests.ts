@@ -29,6 +29,7 @@ const NUMERIC = [
   'stories',
   'synth',
   'tokenizer-train',
+  'train-loop',
   'train-model',
   'train-ops',
   'wasi',

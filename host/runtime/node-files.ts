@@ -1,7 +1,7 @@
 // What training does with files under Node, Deno and Bun.
 
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, rename, unlink } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FileError } from '../errors.ts';
 import { names } from './node.ts';
@@ -11,7 +11,25 @@ export const files: Files = {
   open: path => names.open(path),
   within: join,
   replace: replaceFile,
+  names: namesIn,
+  remove: path => unlink(path).catch(cause => Promise.reject(unwritable(path, cause))),
 };
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (cause) {
+    const { code = String(cause) } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return [];
+    throw new FileError('file-unreadable', {
+      where: JSON.stringify(folder),
+      expected: 'a folder that can be read',
+      got: code,
+      hint: 'Check the path and its permissions.',
+      cause,
+    });
+  }
+}
 
 /**
  * Writes a file whole or not at all, the folders that it lies in included: into a temporary file beside it, which takes

@@ -40,6 +40,10 @@ export interface Files {
    * @throws FileError 'file-unwritable', or what `work` throws
    */
   replace(path: string, work: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>): Promise<void>;
+  /** The names in a folder; none where there is no such folder. @throws FileError 'file-unreadable' */
+  names(folder: string): Promise<string[]>;
+  /** @throws FileError 'file-unwritable' */
+  remove(path: string): Promise<void>;
 }
 
 export interface Threads {

@@ -1,12 +1,19 @@
+import type { ModelSource } from '../api.ts';
 import type { Names } from '../runtime/runtime.ts';
 import { type OpenSource, openSource } from '../sources.ts';
 import type { Tokenizer } from '../tokenizer.ts';
+import type { Thread } from '../workers/thread.ts';
+import type { TrainOptions } from './config.ts';
 import { type DataDocument, type DataSource, readDocuments } from './data/documents.ts';
 import { type OpenDataOptions, openData } from './data/open.ts';
 import type { TokenData } from './data/token-data.ts';
 import type { TokenFile } from './data/token-file.ts';
 import { sourceHash, type TokenizeOptions, type TokenStore, tokensOf } from './data/token-store.ts';
+import type { TrainData } from './data.ts';
+import { type FirstModel, weightsFrom } from './from-model.ts';
+import { type RunInputs, runIdentity } from './identity.ts';
 import { type DataReport, dataReport, type ReportOptions } from './report/report.ts';
+import { Trainer, type TrainerOptions } from './trainer.ts';
 
 /** The functions of training that open what paths and URLs name. */
 export interface TrainCria {
@@ -29,10 +36,23 @@ export interface TrainCria {
   ): Promise<TokenData>;
   /** What is in a corpus: see report/report.ts. */
   dataReport(sources: readonly DataSource[], options?: ReportOptions): Promise<DataReport>;
+  /** The weights of a model file, to go on from: see from-model.ts. */
+  weightsFrom(model: ModelSource, signal?: AbortSignal): Promise<FirstModel>;
+  /** A name for a run: see identity.ts. */
+  runIdentity(inputs: RunInputs): Promise<string>;
+  /** A model that learns: see trainer.ts. */
+  createTrainer(
+    options: TrainOptions,
+    data: TrainData,
+    trainer: Omit<TrainerOptions, 'startThread'>,
+  ): Promise<Trainer>;
 }
 
-/** Training on a runtime. */
-export function trainOn(names: Names): TrainCria {
+/**
+ * Training on a runtime.
+ * @param startThread starts a thread that runs `runTrainRank`, where there are threads
+ */
+export function trainOn(names: Names, startThread?: () => Thread): TrainCria {
   const open: OpenSource = (source, signal) => openSource(source, signal, names);
   return {
     readDocuments: (source, signal) => readDocuments(source, signal, open),
@@ -40,5 +60,8 @@ export function trainOn(names: Names): TrainCria {
     tokensOf: (source, tokenizer, store, options) => tokensOf(source, tokenizer, store, options, open),
     openData: (sources, tokenizer, options) => openData(sources, tokenizer, options, open),
     dataReport: (sources, options) => dataReport(sources, options, open),
+    weightsFrom: (model, signal) => weightsFrom(model, signal, open),
+    runIdentity: inputs => runIdentity(inputs, open),
+    createTrainer: (options, data, trainer) => Trainer.create(options, data, { ...trainer, startThread }),
   };
 }

@@ -232,7 +232,7 @@ function checkInteger(what: string, value: number, min: number, max: number): vo
 }
 
 function wrong(what: string, expected: string, got: unknown): OptionError {
-  const hint = 'See TokenDataOptions in cria/train.';
+  const hint = 'See TokenDataOptions in host/train/data/token-data.ts.';
   return new OptionError('option-range', { where: `data: ${what}`, expected, got: String(got), hint });
 }
 
