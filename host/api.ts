@@ -9,8 +9,13 @@ import type { ByteSource } from './source.ts';
 export type ModelSource = string | URL | ArrayBuffer | Uint8Array | Blob | ByteSource;
 
 export interface OpenOptions {
-  /** 'wasm' computes in SIMD kernels; 'reference' in plain f64 loops, slowly, as the specification. 'auto' is 'wasm'. */
-  backend?: 'auto' | 'wasm' | 'reference';
+  /**
+   * 'wasm' computes in SIMD kernels, the same bits everywhere; 'cuda' on an NVIDIA GPU, with the package cria-cuda and within
+   * an error bound; 'reference' in plain f64 loops, slowly, as the specification. 'auto' is 'cuda' where cria-cuda is
+   * installed and finds a GPU, unless `threads` or `memoryLimit` speak of the CPU, and 'wasm' elsewhere: `info.backend`
+   * says which.
+   */
+  backend?: 'auto' | 'wasm' | 'cuda' | 'reference';
   /** Tokens that a sequence may hold: memory for its keys and values is taken at once. Default and limit: the model's. */
   contextLength?: number;
   /** Sequences held at once: `generateBatch` runs so many together. Default 1; memory is taken for each. */
@@ -166,7 +171,7 @@ export interface ModelInfo {
   architecture: string;
   name: string | undefined;
   format: 'gguf' | 'llama2.c';
-  backend: 'wasm' | 'reference';
+  backend: 'wasm' | 'reference' | 'cuda';
   /** Threads that compute; 0 is the calling one. */
   threads: number;
   /** Sequences held at once, and the format of their keys and values. */

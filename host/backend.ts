@@ -38,10 +38,11 @@ export interface Cache {
  * same shape in `rmsnorm`, `rope`, `swiglu` and `add`. Ops trust their arguments: shapes are checked when a model is
  * opened, tokens and positions where `forward` is entered. Ops are queued in order; only `read…` waits for results.
  *
- * The WASM backend gives the same bits for any split of the same tokens into calls and on every machine.
+ * The WASM backend gives the same bits for any split of the same tokens into calls and on every machine; the GPU's sums are held
+ * to the reference by tolerance.
  */
 export interface Backend {
-  readonly name: 'wasm' | 'reference';
+  readonly name: 'wasm' | 'reference' | 'cuda';
   /** Bytes taken so far. */
   readonly bytes: number;
 

@@ -46,7 +46,9 @@ const LIKE_A_NAME = kind(
 export type Rules = Record<string, Rule>;
 
 export const OPEN_RULES: Rules = {
-  backend: kind("'auto', 'wasm' or 'reference'", v => v === 'auto' || v === 'wasm' || v === 'reference'),
+  backend: kind("'auto', 'wasm', 'cuda' or 'reference'", v =>
+    ['auto', 'wasm', 'cuda', 'reference'].some(name => name === v),
+  ),
   contextLength: integer(1, LARGEST, 'an integer of at least 1'),
   sequences: integer(1, 1024, 'an integer from 1 to 1024'),
   kvCache: kind("'f32', 'f16' or 'q8_0'", v => v === 'f32' || v === 'f16' || v === 'q8_0'),

@@ -5,7 +5,7 @@ import type { ModelSource, OpenOptions } from './api.ts';
 import { buildModel } from './build-model.ts';
 import { checkOptions, ESTIMATE_RULES, OPEN_RULES, VOCABULARY_RULES } from './check.ts';
 import { readGgufHeader, readModelFile } from './checkpoint.ts';
-import { FileError, type StateError } from './errors.ts';
+import { FileError, StateError } from './errors.ts';
 import type { Estimate, EstimateOptions } from './estimate.ts';
 import type { FileReport } from './inspect.ts';
 import type { Model } from './model.ts';
@@ -141,7 +141,20 @@ async function placeFor(runtime: Runtime, options: OpenOptions, bytes: number): 
     const [{ Here }, { Reference }] = await Promise.all([import('./here.ts'), import('./reference.ts')]);
     return new Here(new Reference());
   }
-  const { threads = 'auto' } = options;
+  const { backend = 'auto', threads = 'auto', memoryLimit } = options;
+  const wanted = backend === 'cuda';
+  if (wanted || (backend === 'auto' && threads === 'auto' && memoryLimit === undefined)) {
+    const place = await runtime.gpu?.(wanted);
+    if (place) return place;
+    if (wanted) {
+      throw new StateError('gpu-unavailable', {
+        where: "open: backend 'cuda'",
+        expected: 'Node, Deno or Bun, which load addons',
+        got: 'a runtime that does not',
+        hint: "Open the model with backend: 'wasm'.",
+      });
+    }
+  }
   const count = ranksFor(runtime.threads, threads, bytes);
   if (count > 0) {
     try {

@@ -74,6 +74,8 @@ export type ErrorCode =
   | 'unsupported-runtime'
   | 'needs-package'
   | 'thread-died'
+  | 'gpu-unavailable'
+  | 'gpu-failed'
   // a saved cache
   | 'bad-snapshot'
   | 'foreign-snapshot'

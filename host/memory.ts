@@ -127,10 +127,12 @@ export function takeMemory(
   const plan = partOf(file, limits, share);
   if (backend.reserve(plan.total - plan.kernels, plan.scratch)) return;
   const of = share.ranks === 1 ? '' : ` for thread ${share.rank} of ${share.ranks}`;
+  const kind = backend.name === 'cuda' ? 'GPU' : 'WebAssembly';
+  const refusal = backend.name === 'cuda' ? "the driver's" : "the engine's";
   throw outOfMemory(
     name,
-    `a WebAssembly memory of ${plan.total} bytes${of}`,
-    `the engine's refusal; they are ${arithmetic({ ...plan, contextLength: limits.contextLength })}`,
+    `a ${kind} memory of ${plan.total} bytes${of}`,
+    `${refusal} refusal; they are ${arithmetic({ ...plan, contextLength: limits.contextLength })}`,
   );
 }
 

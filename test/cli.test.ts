@@ -136,7 +136,7 @@ const WRONG: [args: string[], said: RegExp][] = [
   [['run', 'm', '--logit-bias', '3'], /--logit-bias: expected ID=VALUE/],
   [['run', 'm', '--logit-bias', '3=x'], /--logit-bias: expected ID=VALUE/],
   [['run', 'm', '--stop', ''], /--stop/],
-  [['run', 'm', '--backend', 'gpu'], /--backend: expected auto or wasm or reference/],
+  [['run', 'm', '--backend', 'gpu'], /--backend: expected auto or wasm or cuda or reference/],
   [['run', 'm', '--context', '0'], /--context/],
   [['run', 'm', '--bogus'], /--bogus/],
   [['run', 'm', '--json=1'], /--json/],

@@ -46,6 +46,7 @@ test('core takes compiled modules and bytes, and reads nothing by itself', async
     await fails('unsupported-runtime', () => core.open(name));
   }
   await fails('unsupported-runtime', () => core.open(MODEL, { threads: 2 }));
+  await fails('gpu-unavailable', () => core.open(MODEL, { backend: 'cuda' }));
   await fails('option-type', () => createCria({ simd: wasm as unknown as WebAssembly.Module }));
 });
 

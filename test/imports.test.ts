@@ -73,7 +73,7 @@ test('where nothing may be read or started, nothing is loaded that could', () =>
     const loaded = [...reach(entry)];
     assert.ok(loaded.includes('host/llama.ts'), entry);
     assert.equal(
-      loaded.filter(name => /^(node:|host\/(workers|ranks\/exchange|kernels|inlined))/.test(name)),
+      loaded.filter(name => /^(node:|host\/(workers|ranks\/exchange|kernels|inlined|gpu|cuda))/.test(name)),
       [],
       entry,
     );
@@ -103,6 +103,7 @@ test('the model knows backends by their contract alone', () => {
 test('no backend imports another, or anything above it', () => {
   const below = [
     'host/backend.ts',
+    'host/cuda-kernels.ts',
     'host/dtype.ts',
     'host/errors.ts',
     'host/half.ts',

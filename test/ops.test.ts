@@ -7,6 +7,7 @@ import type { Backend, Cache } from '../host/backend.ts';
 import { BLOCK, type CacheDType, type DType } from '../host/dtype.ts';
 import { Reference } from '../host/reference.ts';
 import { BACKENDS } from './support/backends.ts';
+import { gpuBackends } from './support/gpu.ts';
 import { Inputs } from './support/inputs.ts';
 import { nmse } from './support/numbers.ts';
 
@@ -43,6 +44,14 @@ const BOUND: Record<string, number> = {
   penalize: 1e-12,
 };
 
+/** Where a GPU rounds activations to eight bits, which the reference does not: numbers spread evenly lose 1.6e-5. */
+const GPU_BOUND: Record<string, number> = {
+  'matmul q8_0': 1e-4,
+  'matmul q4_0': 1e-4,
+  'matmul q4_k': 1e-4,
+  'matmul q6_k': 1e-4,
+};
+
 const DTYPES: DType[] = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q8_f32', ...CODES];
 const CACHES: CacheDType[] = ['f32', 'f16', 'q8_0'];
 const SIZES = [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33, 64, 65];
@@ -70,9 +79,10 @@ async function compare(
 ): Promise<void> {
   const backend = await make();
   const actual = await run(backend, new Inputs(seed));
-  const expected = await run(new Reference({ roundActivations: true }), new Inputs(seed));
+  const expected = await run(new Reference({ roundActivations: backend.name === 'wasm' }), new Inputs(seed));
   const error = nmse(actual, expected);
-  assert.ok(error <= BOUND[op]!, `${op} ${shape}: NMSE ${error} over ${BOUND[op]}`);
+  const bound = (backend.name === 'cuda' ? GPU_BOUND[op] : undefined) ?? BOUND[op]!;
+  assert.ok(error <= bound, `${op} ${shape}: NMSE ${error} over ${bound}`);
   backend.dispose();
 }
 
@@ -331,4 +341,4 @@ function opsSuite(name: string, make: () => Promise<Backend>): void {
   test.run();
 }
 
-for (const [name, make] of Object.entries(BACKENDS)) opsSuite(name, make);
+for (const [name, make] of Object.entries({ ...BACKENDS, ...gpuBackends() })) opsSuite(name, make);

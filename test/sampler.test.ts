@@ -7,6 +7,7 @@ import { Random } from '../host/random.ts';
 import { Reference } from '../host/reference.ts';
 import { Sampler, samplerBuffers } from '../host/sampler.ts';
 import { BACKENDS } from './support/backends.ts';
+import { gpuBackends } from './support/gpu.ts';
 import { uniform } from './support/tiny-model.ts';
 
 interface Cut {
@@ -121,9 +122,8 @@ function samplingSuite(name: string, make: () => Promise<Backend>): void {
   test.run();
 }
 
-for (const [name, make] of Object.entries({ ...BACKENDS, reference: async () => new Reference() })) {
-  samplingSuite(name, make);
-}
+const ALL = { ...BACKENDS, reference: async () => new Reference(), ...gpuBackends(2 ** 24) };
+for (const [name, make] of Object.entries(ALL)) samplingSuite(name, make);
 
 test('the generator is xoshiro128**', () => {
   // the first outputs from the state 1 2 3 4, as the tests of Rust's rand_xoshiro give them

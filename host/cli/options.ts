@@ -18,7 +18,10 @@ export const modelOptions: {
     { min: 1, max: COUNT.max },
     "tokens that a sequence may hold; default: the model's context",
   ),
-  backend: choice(['auto', 'wasm', 'reference'], 'SIMD kernels, or the slow plain loops that specify them'),
+  backend: choice(
+    ['auto', 'wasm', 'cuda', 'reference'],
+    'SIMD kernels, a GPU (with cria-cuda), or the slow plain loops that specify them',
+  ),
   threads: integerOr(
     'auto',
     'N',

@@ -2,9 +2,10 @@
 
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { FileError } from '../errors.ts';
 import type { Source } from '../source.ts';
@@ -31,6 +32,11 @@ export const runtime: Runtime = {
     const hash = createHash('sha256');
     return { update: bytes => void hash.update(bytes), digest: () => hash.digest('hex') };
   },
+  async gpu(wanted) {
+    const plugin = gpuPlugin();
+    if (plugin === undefined && !wanted) return undefined;
+    return (await import('../gpu.ts')).gpuPlace(plugin, wanted);
+  },
   threads: {
     processors: availableParallelism,
     sharesMemory: () => true,
@@ -40,6 +46,16 @@ export const runtime: Runtime = {
     },
   },
 };
+
+/** The URL of the package that computes on GPUs; undefined where it is not installed. */
+function gpuPlugin(): string | undefined {
+  try {
+    // a fifth of the time of a failing import
+    return pathToFileURL(createRequire(import.meta.url).resolve('cria-cuda')).href;
+  } catch {
+    return undefined;
+  }
+}
 
 /** Starts a rank's program in a thread. */
 function startThread(): Thread {

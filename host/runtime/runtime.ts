@@ -11,6 +11,12 @@ export interface Runtime {
    * @throws StateError 'unsupported-runtime' where only whole bytes are hashed
    */
   sha256(): Sha256;
+  /**
+   * The GPU as the place of a model: undefined where there is none that can be used. Absent where addons cannot be loaded.
+   * @param wanted whether nothing else will do
+   * @throws StateError 'gpu-unavailable' if it is wanted and there is none
+   */
+  gpu?(wanted: boolean): Promise<Place | undefined>;
   /** Absent where a model can only run in the calling thread. */
   threads?: Threads;
 }

@@ -1,0 +1,28 @@
+#include "portable.cuh"
+
+/**
+ * Rows first … of table[p][i] = (cos a, sin a) with a = p/scale · base^(−2i/headDim) / factors[i];  table (positions, half, 2),
+ * factors (half) or null. In f64, since angles grow to millions. gridX · blockDim.x threads for `count` rows.
+ */
+KERNEL rope_table(float* table, const float* factors, int first, int count, int half, double base, double scale) {
+  const int at = blockIdx.x * blockDim.x + threadIdx.x;
+  if (at >= count * half) return;
+  const int i = at % half, p = first + at / half;
+  const double angle = p / scale * pow(base, -static_cast<double>(i) / half) / (factors ? factors[i] : 1.0f);
+  float* pair = table + 2 * (static_cast<size_t>(p) * half + i);
+  pair[0] = static_cast<float>(cos(angle));
+  pair[1] = static_cast<float>(sin(angle));
+}
+REGISTER_KERNEL(rope_table);
+
+/** Rotates the pairs (x[2i], x[2i+1]) by table[positions[t]][i], in place;  x (n, heads, half, 2). gridY tokens. */
+KERNEL rope(float* x, const int* positions, const float* table, int heads, int half) {
+  const int at = blockIdx.x * blockDim.x + threadIdx.x, t = blockIdx.y;
+  if (at >= heads * half) return;
+  const float* turn = table + 2 * (static_cast<size_t>(positions[t]) * half + at % half);
+  float* pair = x + 2 * (static_cast<size_t>(t) * heads * half + at);
+  const float a = pair[0], b = pair[1];
+  pair[0] = a * turn[0] - b * turn[1];
+  pair[1] = a * turn[1] + b * turn[0];
+}
+REGISTER_KERNEL(rope);

@@ -1,0 +1,77 @@
+// A device with its memory and one stream, and the thread that feeds it.
+#pragma once
+#include <array>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "driver.h"
+
+/** Arguments of a kernel: each in a slot of its own, whatever its size. */
+constexpr size_t MOST_ARGUMENTS = 20;
+
+struct Launch {
+  CuFunction kernel;
+  unsigned gridX, gridY, threads;
+  std::array<unsigned long long, MOST_ARGUMENTS> arguments;
+};
+
+/** Called on the device's thread with the bytes read, or with what went wrong. */
+using OnRead = std::function<void(std::vector<unsigned char> bytes, const CudaFailure* failure)>;
+
+/**
+ * Work is queued by one thread and given to the driver, in order, by another. What fails there is told by every `read`
+ * from then on, and nothing else is run.
+ */
+class Device {
+ public:
+  /** @param image a fatbin, or PTX that ends with a 0 */
+  Device(const Driver& driver, int index, const void* image);
+  ~Device();
+  Device(const Device&) = delete;
+
+  CuFunction kernel(const std::string& name);
+  CuAddress allocate(size_t bytes);
+  /** Free and all bytes. */
+  std::pair<size_t, size_t> memory();
+
+  void launch(const Launch& launch);
+  void write(CuAddress to, std::vector<unsigned char> bytes);
+  void copy(CuAddress to, CuAddress from, size_t bytes);
+  void read(CuAddress from, size_t bytes, OnRead onRead);
+  /** Gives up what is queued and frees everything. Reads that wait are told so. */
+  void close();
+
+ private:
+  struct Job {
+    enum Kind { LAUNCH, WRITE, COPY, READ } kind;
+    Launch launch;
+    CuAddress to, from;
+    size_t count;
+    std::vector<unsigned char> bytes;
+    OnRead onRead;
+  };
+
+  void push(Job job);
+  void run();
+  void perform(Job& job);
+
+  const Driver& driver_;
+  CuDevice device_ = 0;
+  CuContext context_ = nullptr;
+  CuModule module_ = nullptr;
+  CuStream stream_ = nullptr;
+  std::vector<CuAddress> allocated_;
+  bool closed_ = false;
+
+  std::thread thread_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<Job> queue_;
+  bool stopping_ = false;
+  /** Bytes on their way to the device, kept until the stream has been waited for. */
+  std::vector<std::vector<unsigned char>> held_;
+};

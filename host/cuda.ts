@@ -1,0 +1,404 @@
+import { ALIGN, type Backend, type Buf, type Cache, type Tensor } from './backend.ts';
+import { INTEGER, KERNELS } from './cuda-kernels.ts';
+import { BLOCK, type CacheDType, type CodesDType, type DType, HALVES, rowBytes } from './dtype.ts';
+import { type ErrorParts, StateError } from './errors.ts';
+
+/** A GPU as the package cria-cuda opens it; its index.ts says more. */
+export interface CudaDevice {
+  kernel(name: string, kinds: string): number;
+  allocate(bytes: number): number;
+  memory(): [free: number, all: number];
+  launch(kernel: number, gridX: number, gridY: number, threads: number, ...values: number[]): void;
+  write(address: number, bytes: Uint8Array): void;
+  copy(to: number, from: number, bytes: number): void;
+  read(address: number, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
+  close(): void;
+}
+
+const WARP = 32;
+const MOST_THREADS = 1024;
+/** Threads of a block where each has a number of its own. */
+const THREADS = 256;
+/** matvec.cu, matvec8.cu: warps of a block, a row each, and tokens that share a row. */
+const MATVEC = { rows: 4, tokens: 4 };
+/** matmul.cu: a tile's side, and its threads. */
+const MATMUL = { tile: 64, threads: 256 };
+/** Up to so many tokens the weights are streamed past them; more share tiles. */
+const FEW = 8;
+/** attention.cu: threads of a block, and numbers of a head at most. */
+const ATTENTION = { threads: 128, headDim: 256 };
+
+/** The kernels of a GPU behind the contract of `Backend`. Ops are queued; only `read…` and `fill` wait. */
+export class Cuda implements Backend {
+  readonly name = 'cuda';
+  bytes = 0;
+  readonly #device: CudaDevice;
+  readonly #kernels = new Map<string, number>();
+  /** What `reserve` took and no buffer has yet. */
+  #reserved = { next: 0, end: 0 };
+  /** Activations rounded for one matmul, grown when one needs more. */
+  #rounded = { buf: 0, bytes: 0 };
+  /** Sorted candidates, grown when a vocabulary needs more. */
+  #keys = { buf: 0, bytes: 0 };
+  /** Whether a stored number was not finite. */
+  readonly #flag: Buf;
+
+  /** @throws StateError 'out-of-memory', Error with code 'bad-kernels'; the device is closed then */
+  constructor(device: CudaDevice) {
+    this.#device = device;
+    try {
+      for (const [name, kinds] of Object.entries(KERNELS))
+        this.#kernels.set(name, device.kernel(name, kinds));
+      this.#flag = this.allocI32(1);
+    } catch (error) {
+      device.close();
+      throw error;
+    }
+  }
+
+  reserve(bytes: number): boolean {
+    try {
+      const start = this.#device.allocate(bytes);
+      this.#reserved = { next: start, end: start + bytes };
+    } catch (error) {
+      if ((error as { code?: string }).code === 'out-of-memory') return false;
+      throw error;
+    }
+    this.bytes += bytes;
+    return true;
+  }
+
+  #alloc(bytes: number): Buf {
+    const next = Math.ceil(this.#reserved.next / ALIGN) * ALIGN;
+    if (next + bytes <= this.#reserved.end) {
+      this.#reserved.next = next + bytes;
+      return next;
+    }
+    try {
+      const buf = this.#device.allocate(Math.max(bytes, 1));
+      this.bytes += bytes;
+      return buf;
+    } catch (error) {
+      throw this.#outOfMemory(bytes, error);
+    }
+  }
+
+  #outOfMemory(bytes: number, cause: unknown): unknown {
+    if ((cause as { code?: string }).code !== 'out-of-memory') return gpuFailed(cause);
+    const [free, all] = this.#device.memory();
+    return new StateError('out-of-memory', {
+      where: 'GPU memory',
+      expected: `${bytes} bytes more than the ${this.bytes} taken`,
+      got: `${free} free of ${all}`,
+      hint: 'Open the model with a smaller contextLength or kvCache, end other programs on the GPU, or take a smaller model.',
+      cause,
+    });
+  }
+
+  allocF32(count: number): Buf {
+    return this.#alloc(4 * count);
+  }
+
+  allocI32(count: number): Buf {
+    return this.#alloc(4 * count);
+  }
+
+  allocTensor(dtype: DType, rows: number, cols: number): Tensor {
+    return { buf: this.#alloc(rows * rowBytes(dtype, cols)), dtype, rows, cols };
+  }
+
+  allocCache(dtype: CacheDType, slots: number, kvHeads: number, capacity: number, headDim: number): Cache {
+    if (headDim > ATTENTION.headDim) {
+      throw new StateError('unsupported-runtime', {
+        where: 'GPU attention',
+        expected: `heads of at most ${ATTENTION.headDim} numbers`,
+        got: `${headDim}`,
+        hint: "Open the model with backend: 'wasm'.",
+      });
+    }
+    const buf = this.#alloc(slots * kvHeads * capacity * rowBytes(dtype, headDim));
+    return { buf, dtype, slots, kvHeads, capacity, headDim };
+  }
+
+  async fill(
+    tensor: Tensor,
+    row: number,
+    rows: number,
+    write: (view: Uint8Array) => Promise<void>,
+  ): Promise<boolean> {
+    const { buf, dtype, cols } = tensor;
+    const bytes = rowBytes(dtype, cols);
+    const view = new Uint8Array(rows * bytes);
+    await write(view);
+    const at = buf + row * bytes;
+    this.#device.write(at, view);
+    this.writeI32(this.#flag, [0]);
+    this.#findNonFinite(at, dtype, rows * cols);
+    return (await this.readI32(this.#flag, 1))[0] === 0;
+  }
+
+  #findNonFinite(at: Buf, dtype: DType, count: number): void {
+    const { values, bytes } = BLOCK[dtype];
+    const blocks = count / values;
+    const halves = (offset: number, exponent: number) =>
+      this.#run(
+        'finite_16',
+        over(blocks, THREADS),
+        1,
+        THREADS,
+        this.#flag,
+        at + offset,
+        blocks,
+        bytes,
+        exponent,
+      );
+    if (dtype === 'f32' || dtype === 'q8_f32') {
+      this.#run('finite_f32', over(blocks, THREADS), 1, THREADS, this.#flag, at, blocks, bytes);
+    } else if (dtype === 'bf16') halves(0, 0x7f80);
+    else for (const offset of HALVES[dtype as CodesDType] ?? [0]) halves(offset, 0x7c00);
+  }
+
+  writeF32(buf: Buf, values: ArrayLike<number>): void {
+    this.#write(buf, Float32Array.from(values));
+  }
+
+  writeI32(buf: Buf, values: ArrayLike<number>): void {
+    this.#write(buf, Int32Array.from(values));
+  }
+
+  #write(buf: Buf, { buffer, byteOffset, byteLength }: Float32Array | Int32Array | Uint8Array): void {
+    if (byteLength > 0) this.#device.write(buf, new Uint8Array(buffer, byteOffset, byteLength));
+  }
+
+  async readF32(buf: Buf, count: number): Promise<Float32Array> {
+    return new Float32Array((await this.#read(buf, 4 * count)).buffer);
+  }
+
+  async readI32(buf: Buf, count: number): Promise<Int32Array> {
+    return new Int32Array((await this.#read(buf, 4 * count)).buffer);
+  }
+
+  async #read(buf: Buf, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+    if (bytes === 0) return new Uint8Array(0);
+    try {
+      return await this.#device.read(buf, bytes);
+    } catch (error) {
+      throw gpuFailed(error);
+    }
+  }
+
+  dispose(): void {
+    this.#device.close();
+  }
+
+  /** Queues a kernel over a grid of blocks; one without blocks does nothing. */
+  #run(name: string, gridX: number, gridY: number, threads: number, ...values: number[]): void {
+    if (gridX > 0 && gridY > 0)
+      this.#device.launch(this.#kernels.get(name)!, gridX, gridY, threads, ...values);
+  }
+
+  embedding(out: Buf, tokens: Buf, table: Tensor, n: number): void {
+    const { buf, dtype, cols } = table;
+    this.#run(`embedding_${dtype}`, over(cols, THREADS), n, THREADS, out, tokens, buf, cols);
+  }
+
+  rmsnorm(out: Buf, x: Buf, weight: Tensor, n: number, dim: number, eps: number): void {
+    this.#run('rmsnorm', n, 1, threadsFor(dim), out, x, weight.buf, dim, eps);
+  }
+
+  matmul(out: Buf, x: Buf, { buf, dtype, rows, cols }: Tensor, n: number): void {
+    if (n <= FEW) {
+      const gridX = over(rows, MATVEC.rows);
+      const gridY = over(n, MATVEC.tokens);
+      const threads = MATVEC.rows * WARP;
+      if (INTEGER.includes(dtype)) {
+        const [q, scales] = this.#round(x, n * cols);
+        this.#run(`matvec8_${dtype}`, gridX, gridY, threads, out, q, scales, buf, n, rows, cols);
+      } else this.#run(`matvec_${dtype}`, gridX, gridY, threads, out, x, buf, n, rows, cols);
+    } else {
+      const gridX = over(rows, MATMUL.tile);
+      const gridY = over(n, MATMUL.tile);
+      this.#run(`matmul_${dtype}`, gridX, gridY, MATMUL.threads, out, x, buf, n, rows, cols);
+    }
+  }
+
+  /** Activations as bytes, and the scale of each 32 of them. */
+  #round(x: Buf, count: number): [q: Buf, scales: Buf] {
+    const bytes = count + count / 8;
+    if (bytes > this.#rounded.bytes) this.#rounded = { buf: this.#alloc(bytes), bytes };
+    const q = this.#rounded.buf;
+    const scales = q + count;
+    this.#run('round_activations', over(count, THREADS), 1, THREADS, q, scales, x, count);
+    return [q, scales];
+  }
+
+  ropeTable(
+    table: Buf,
+    factors: Tensor | undefined,
+    first: number,
+    count: number,
+    headDim: number,
+    base: number,
+    scale: number,
+  ): void {
+    const half = headDim / 2;
+    const blocks = over(count * half, THREADS);
+    this.#run('rope_table', blocks, 1, THREADS, table, factors?.buf ?? 0, first, count, half, base, scale);
+  }
+
+  rope(x: Buf, positions: Buf, table: Buf, n: number, heads: number, headDim: number): void {
+    const half = headDim / 2;
+    this.#run('rope', over(heads * half, THREADS), n, THREADS, x, positions, table, heads, half);
+  }
+
+  append(cache: Cache, x: Buf, slots: Buf, positions: Buf, n: number): void {
+    const { buf, dtype, kvHeads, headDim, capacity } = cache;
+    const blocks = (kvHeads * headDim) / BLOCK[dtype].values;
+    const grid = over(blocks, THREADS);
+    this.#run(`append_${dtype}`, grid, n, THREADS, buf, x, slots, positions, kvHeads, headDim, capacity);
+  }
+
+  attention(
+    out: Buf,
+    q: Buf,
+    keys: Cache,
+    values: Cache,
+    slots: Buf,
+    positions: Buf,
+    n: number,
+    heads: number,
+    group: number,
+    before: number,
+  ): void {
+    const { dtype, kvHeads, headDim, capacity } = keys;
+    this.#run(
+      `attention_${dtype}`,
+      heads,
+      n,
+      ATTENTION.threads,
+      out,
+      q,
+      keys.buf,
+      values.buf,
+      slots,
+      positions,
+      heads,
+      kvHeads,
+      group,
+      before,
+      headDim,
+      capacity,
+    );
+  }
+
+  copySlot(cache: Cache, from: number, to: number, count: number): void {
+    if (count === 0) return;
+    for (let h = 0; h < cache.kvHeads; h++) {
+      const bytes = count * rowBytes(cache.dtype, cache.headDim);
+      this.#device.copy(rowAt(cache, to, h, 0), rowAt(cache, from, h, 0), bytes);
+    }
+  }
+
+  readCache(cache: Cache, slot: number, head: number, first: number, count: number): Promise<Uint8Array> {
+    return this.#read(rowAt(cache, slot, head, first), count * rowBytes(cache.dtype, cache.headDim));
+  }
+
+  writeCache(cache: Cache, slot: number, head: number, first: number, rows: Uint8Array): void {
+    this.#write(rowAt(cache, slot, head, first), rows);
+  }
+
+  gather(..._: Parameters<Backend['gather']>): void {}
+
+  swiglu(out: Buf, gate: Buf, up: Buf, count: number): void {
+    this.#run('swiglu', over(count, THREADS), 1, THREADS, out, gate, up, count);
+  }
+
+  add(out: Buf, a: Buf, b: Buf, count: number): void {
+    this.#run('add', over(count, THREADS), 1, THREADS, out, a, b, count);
+  }
+
+  takeRows(out: Buf, x: Buf, rows: Buf, n: number, dim: number): void {
+    this.#run('take_rows', over(dim, THREADS), n, THREADS, out, x, rows, dim);
+  }
+
+  crossEntropy(loss: Buf, logits: Buf, targets: Buf, n: number, vocab: number): void {
+    this.#run('cross_entropy', n, 1, threadsFor(vocab), loss, logits, targets, vocab);
+  }
+
+  topLogprobs(ids: Buf, logprobs: Buf, logits: Buf, vocab: number, k: number): void {
+    const keys = this.#sort(logits, vocab);
+    this.#run('top_logprobs', 1, 1, threadsFor(vocab), ids, logprobs, keys, logits, vocab, k);
+  }
+
+  addBias(logits: Buf, ids: Buf, values: Buf, n: number): void {
+    this.#run('add_bias', over(n, THREADS), 1, THREADS, logits, ids, values, n);
+  }
+
+  penalize(
+    logits: Buf,
+    ids: Buf,
+    counts: Buf,
+    n: number,
+    repeat: number,
+    frequency: number,
+    presence: number,
+  ): void {
+    const grid = over(n, THREADS);
+    this.#run('penalize', grid, 1, THREADS, logits, ids, counts, n, repeat, frequency, presence);
+  }
+
+  sample(
+    id: Buf,
+    logits: Buf,
+    vocab: number,
+    temperature: number,
+    topK: number,
+    topP: number,
+    minP: number,
+    u: number,
+  ): void {
+    const keys = this.#sort(logits, vocab);
+    const threads = threadsFor(topK > 0 ? Math.min(topK, vocab) : vocab);
+    this.#run('sample', 1, 1, threads, id, keys, logits, vocab, temperature, topK, topP, minP, u);
+  }
+
+  /** The candidates' keys, sorted (sample.cu). */
+  #sort(logits: Buf, vocab: number): Buf {
+    const size = 2 ** Math.ceil(Math.log2(vocab));
+    if (8 * size > this.#keys.bytes) this.#keys = { buf: this.#alloc(8 * size), bytes: 8 * size };
+    this.#run('sort_logits', 1, 1, threadsFor(size / 2), this.#keys.buf, logits, vocab, size);
+    return this.#keys.buf;
+  }
+}
+
+/** Groups of `size` that hold `count`. */
+function over(count: number, size: number): number {
+  return Math.ceil(count / size);
+}
+
+/** Threads of the one block that works on `count` numbers: whole warps. */
+function threadsFor(count: number): number {
+  return Math.min(MOST_THREADS, Math.max(1, over(count, WARP)) * WARP);
+}
+
+function rowAt(cache: Cache, slot: number, head: number, position: number): Buf {
+  const { buf, dtype, kvHeads, capacity, headDim } = cache;
+  return buf + ((slot * kvHeads + head) * capacity + position) * rowBytes(dtype, headDim);
+}
+
+/** What a device says once it is open, in our own words. */
+function gpuFailed(cause: unknown): unknown {
+  const { code, message } = cause as { code?: string; message: string };
+  if (code === undefined) return cause;
+  const parts: ErrorParts =
+    code === 'closed'
+      ? { where: 'GPU', expected: 'an open model', got: message, hint: 'Open it again.', cause }
+      : {
+          where: 'GPU',
+          expected: 'a driver call that succeeds',
+          got: message,
+          hint: 'Close the model and open it again; if it stays so, see nvidia-smi and start the process anew.',
+          cause,
+        };
+  return new StateError(code === 'closed' ? 'closed' : 'gpu-failed', parts);
+}

@@ -1,0 +1,126 @@
+// `open` finds the GPU through the installed package cria-cuda, or says why not: programs in a folder where both packages
+// lie as npm would put them.
+
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { buildAddon, buildMock, PLUGIN } from '../gpu-plugin/build.ts';
+import { canBuildMock } from './support/gpu.ts';
+import { projectRoot } from './support/shared.ts';
+import { tinyModel } from './support/tiny-model.ts';
+
+const test = suite('open on a GPU');
+const app = mkdtempSync(join(tmpdir(), 'cria-app-'));
+const modules = join(app, 'node_modules');
+
+const PROGRAM = `
+import { open } from 'cria';
+const backend = process.argv[2];
+for (let i = 0; i < 2; i++) {
+  try {
+    const model = await open('tiny.gguf', { backend, ...(process.argv[3] && { threads: Number(process.argv[3]) }) });
+    const { ids } = (await model.generateBatch([[1, 7, 9]], { temperature: 0, maxTokens: 12 }))[0];
+    console.log(JSON.stringify({ backend: model.info.backend, ids }));
+    await model.close();
+  } catch (error) {
+    console.log(JSON.stringify({ code: error.code, message: error.message }));
+  }
+}
+`;
+
+interface Line {
+  backend?: string;
+  ids?: number[];
+  code?: string;
+  message?: string;
+}
+
+/** Runs the program. @param driver where libcuda.so.1 lies, if anywhere */
+function run(args: string[], driver = ''): { lines: Line[]; warnings: string } {
+  const env = { ...process.env, LD_LIBRARY_PATH: driver };
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['app.mjs', ...args], {
+    cwd: app,
+    env,
+    encoding: 'utf8',
+  });
+  assert.is(status, 0, stderr);
+  return {
+    lines: stdout
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line)),
+    warnings: stderr,
+  };
+}
+
+function installCria(): void {
+  mkdirSync(join(modules, 'cria/dist'), { recursive: true });
+  copyFileSync(join(projectRoot, 'package.json'), join(modules, 'cria/package.json'));
+  cpSync(join(projectRoot, 'dist/host'), join(modules, 'cria/dist/host'), { recursive: true });
+  writeFileSync(join(app, 'tiny.gguf'), tinyModel({ dtype: 'Q8_0' }));
+  writeFileSync(join(app, 'app.mjs'), PROGRAM);
+}
+
+function installPlugin(): void {
+  const to = join(modules, 'cria-cuda');
+  mkdirSync(join(to, 'dist/linux-x64'), { recursive: true });
+  copyFileSync(join(PLUGIN, 'package.json'), join(to, 'package.json'));
+  copyFileSync(join(projectRoot, 'dist/gpu-plugin/index.js'), join(to, 'dist/index.js'));
+  copyFileSync(buildAddon(), join(to, 'dist/linux-x64/cria-cuda.node'));
+  writeFileSync(join(to, 'dist/kernels.fatbin'), 'for the mock');
+}
+
+if (canBuildMock('open on a GPU')) {
+  installCria();
+
+  test("without the package 'auto' computes on the CPU and is silent, 'cuda' says what to install", () => {
+    const auto = run(['auto']);
+    assert.is(auto.lines[0]!.backend, 'wasm');
+    assert.is(auto.warnings, '');
+    const cuda = run(['cuda']);
+    assert.is(cuda.lines[0]!.code, 'gpu-unavailable');
+    assert.match(cuda.lines[0]!.message!, /npm install cria-cuda/);
+  });
+
+  test("with the package and no driver 'auto' warns once, 'cuda' says what is missing", () => {
+    installPlugin();
+    const auto = run(['auto']);
+    assert.equal(
+      auto.lines.map(line => line.backend),
+      ['wasm', 'wasm'],
+    );
+    assert.is(auto.warnings.split('cria computes on the CPU').length, 2, auto.warnings);
+    assert.match(
+      auto.warnings,
+      /libcuda\.so\.1: expected the NVIDIA driver, got .*cannot open shared object/,
+    );
+    assert.is(run(['wasm']).warnings, '');
+    const cuda = run(['cuda']);
+    assert.is(cuda.lines[0]!.code, 'gpu-unavailable');
+    assert.match(cuda.lines[0]!.message!, /nvidia-smi/);
+  });
+
+  test('with a driver both take the GPU, and it writes what the CPU writes', () => {
+    const driver = dirname(buildMock());
+    const cpu = run(['wasm', '0']).lines[0]!;
+    for (const backend of ['auto', 'cuda']) {
+      const { lines, warnings } = run([backend], driver);
+      assert.equal(
+        lines.map(line => line.backend),
+        ['cuda', 'cuda'],
+        warnings,
+      );
+      assert.equal(lines[0]!.ids, cpu.ids);
+      assert.is(warnings, '');
+    }
+    // threads are the CPU's
+    assert.is(run(['auto', '1'], driver).lines[0]!.backend, 'wasm');
+  });
+
+  test.after(() => rmSync(app, { recursive: true }));
+}
+
+test.run();

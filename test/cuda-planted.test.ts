@@ -1,0 +1,182 @@
+// Bugs that are typical of GPU kernels, planted one at a time: each must be seen by a comparison with the reference or by
+// the mock driver itself, under one of a few orders in which threads may take turns.
+
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { MockOptions } from '../gpu-plugin/build.ts';
+import type { Backend } from '../host/backend.ts';
+import { Reference } from '../host/reference.ts';
+import { canBuildMock, cudaOnMock, withMock } from './support/gpu.ts';
+import { nmse } from './support/numbers.ts';
+import { encode } from './support/stored.ts';
+import { uniform } from './support/tiny-model.ts';
+
+const test = suite('bugs planted in CUDA kernels');
+const SEEDS = [0, 1, 2];
+
+type Run = (b: Backend) => Promise<ArrayLike<number>>;
+
+function values(count: number, seed = 1): Float32Array {
+  const random = uniform(seed);
+  return Float32Array.from({ length: count }, random);
+}
+
+function f32(b: Backend, numbers: Float32Array) {
+  const buf = b.allocF32(numbers.length);
+  b.writeF32(buf, numbers);
+  return buf;
+}
+
+function i32(b: Backend, numbers: number[]) {
+  const buf = b.allocI32(numbers.length);
+  b.writeI32(buf, numbers);
+  return buf;
+}
+
+const rmsnorm: Run = async b => {
+  const weight = b.allocTensor('f32', 1, 100);
+  await b.fill(weight, 0, 1, async view => view.set(encode(values(100, 2), 'f32')));
+  const x = f32(b, values(300));
+  b.rmsnorm(x, x, weight, 3, 100, 1e-5);
+  return b.readF32(x, 300);
+};
+
+const matmulOf =
+  (dtype: 'f16' | 'q4_0', n: number, rows: number, cols: number): Run =>
+  async b => {
+    const w = b.allocTensor(dtype, rows, cols);
+    await b.fill(w, 0, rows, async view => view.set(encode(values(rows * cols, 3), dtype)));
+    const out = b.allocF32(n * rows);
+    b.matmul(out, f32(b, values(n * cols)), w, n);
+    return b.readF32(out, n * rows);
+  };
+
+const attention: Run = async b => {
+  const caches = [4, 5].map(seed => {
+    const cache = b.allocCache('f32', 1, 1, 20, 40);
+    b.writeCache(cache, 0, 0, 0, encode(values(20 * 40, seed), 'f32'));
+    return cache;
+  });
+  const out = b.allocF32(2 * 40);
+  b.attention(
+    out,
+    f32(b, values(2 * 40)),
+    caches[0]!,
+    caches[1]!,
+    i32(b, [0, 0]),
+    i32(b, [6, 18]),
+    2,
+    1,
+    1,
+    0,
+  );
+  return b.readF32(out, 80);
+};
+
+const sample: Run = async b => {
+  const id = b.allocI32(1);
+  b.sample(id, f32(b, values(200)), 200, 1, 0, 0.9, 0.01, 0.7);
+  return b.readI32(id, 1);
+};
+
+const add: Run = async b => {
+  const x = f32(b, values(33));
+  b.add(x, x, x, 33);
+  return b.readF32(x, 33);
+};
+
+const BUGS: Record<string, { plant: NonNullable<MockOptions['plant']>; run: Run }> = {
+  'no barrier between the parts of a sum and their sum': {
+    plant: {
+      file: 'reduce.cuh',
+      replace: 'parts[threadIdx.x >> 5] = v;\n  __syncthreads();\n  return warpSum',
+      by: 'parts[threadIdx.x >> 5] = v;\n  return warpSum',
+    },
+    run: rmsnorm,
+  },
+  'no barrier before a tile is overwritten': {
+    plant: {
+      file: 'matmul.cu',
+      replace: 'sums[i][j] += ta[i] * wb[j];\n    }\n    __syncthreads();',
+      by: 'sums[i][j] += ta[i] * wb[j];\n    }',
+    },
+    run: matmulOf('f16', 20, 20, 128),
+  },
+  'no bounds of the tokens of a tile': {
+    plant: { file: 'matmul.cu', replace: 't < n && r < rows', by: 'r < rows' },
+    run: matmulOf('f16', 20, 64, 32),
+  },
+  'no bounds in an elementwise kernel': {
+    plant: { file: 'add.cu', replace: 'if (i < count) ', by: 'if (i <= count) ' },
+    run: add,
+  },
+  'a lane short of a warp': {
+    plant: { file: 'reduce.cuh', replace: 'int by = 16;', by: 'int by = 8;' },
+    run: matmulOf('f16', 1, 3, 256),
+  },
+  'lanes that begin at the wrong number': {
+    plant: { file: 'matvec.cu', replace: 'int from = lane;', by: 'int from = lane + 1;' },
+    run: matmulOf('f16', 2, 9, 65),
+  },
+  'the scale of another block of activations': {
+    plant: { file: 'matvec8.cu', replace: 'words.at[k] / 8]', by: 'words.at[k] / 16]' },
+    run: matmulOf('q4_0', 2, 9, 128),
+  },
+  'four bytes of activations that meet the wrong weights': {
+    plant: { file: 'matvec8.cu', replace: '{at, at + 4}', by: '{at, at + 1}' },
+    run: matmulOf('q4_0', 2, 9, 128),
+  },
+  'threads of a block at different barriers': {
+    plant: {
+      file: 'attention.cu',
+      replace: '  __syncthreads();\n  float overall',
+      by: '  if (warp == 0)\n    __syncthreads();\n  else\n    __syncthreads();\n  float overall',
+    },
+    run: attention,
+  },
+  'a key from the future': {
+    plant: { file: 'attention.cu', replace: 'j <= positions[t]', by: 'j <= positions[t] + 1' },
+    run: attention,
+  },
+  'no rescaling of what was summed': {
+    plant: { file: 'attention.cu', replace: 'sums[p] * shrink', by: 'sums[p]' },
+    run: attention,
+  },
+  'no barrier between the steps of a sort': {
+    plant: { file: 'sample.cu', replace: 'apart /= 2) {\n      __syncthreads();', by: 'apart /= 2) {' },
+    run: sample,
+  },
+};
+
+/** What is wrong: an error of the mock driver's, or numbers. */
+async function outcome(run: Run, plant?: MockOptions['plant']): Promise<string | undefined> {
+  const expected = await run(new Reference({ roundActivations: true }));
+  for (const seed of SEEDS) {
+    const wrong = await withMock('SEED', seed, async () => {
+      const backend = cudaOnMock(plant && { plant });
+      try {
+        const error = nmse(await run(backend), expected);
+        return error < 1e-10 ? undefined : `NMSE ${error}`;
+      } catch (error) {
+        return (error as Error).message;
+      } finally {
+        backend.dispose();
+      }
+    });
+    if (wrong) return wrong;
+  }
+  return undefined;
+}
+
+if (canBuildMock('bugs planted in CUDA kernels')) {
+  test('without a bug nothing is wrong, in any order of threads', async () => {
+    for (const { run } of Object.values(BUGS)) assert.is(await outcome(run), undefined);
+  });
+  for (const [name, { plant, run }] of Object.entries(BUGS)) {
+    test(name, async () => {
+      assert.ok(await outcome(run, plant), 'nobody saw it');
+    });
+  }
+}
+
+test.run();

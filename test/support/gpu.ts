@@ -1,0 +1,59 @@
+// The CUDA backend without a GPU: the addon as it is, behind it a driver that runs the kernels on the CPU (gpu-plugin/mock).
+
+import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { buildAddon, buildMock, type MockOptions, missingTool, OUT } from '../../gpu-plugin/build.ts';
+import { type OpenDeviceOptions, openDevice } from '../../gpu-plugin/index.ts';
+import type { Backend } from '../../host/backend.ts';
+import { Cuda } from '../../host/cuda.ts';
+
+/** @returns the folder of an addon, and of kernels that only the mock takes for some */
+export function pluginFolder(): string {
+  const folder = dirname(dirname(buildAddon()));
+  for (const name of ['kernels.fatbin', 'kernels.ptx']) writeFileSync(join(folder, name), 'for the mock');
+  return folder;
+}
+
+/** Set in a process that has the sanitizers' library: the kernels are compiled with them. */
+const sanitize = process.env['CRIA_SANITIZE'] === '1';
+
+/** What opens a device on the mock, with a bug in its kernels if one is given. */
+export function mockOptions(options: MockOptions = {}): OpenDeviceOptions {
+  return { library: buildMock({ sanitize, ...options }), folder: pluginFolder() };
+}
+
+export function cudaOnMock(options: MockOptions = {}): Cuda {
+  return new Cuda(openDevice(mockOptions(options)).device);
+}
+
+/** Runs `use` with a setting of the mock driver (gpu-plugin/mock/driver.cpp). */
+export async function withMock<T>(name: string, value: number, use: () => T | Promise<T>): Promise<T> {
+  process.env[`CRIA_MOCK_${name}`] = String(value);
+  try {
+    return await use();
+  } finally {
+    delete process.env[`CRIA_MOCK_${name}`];
+  }
+}
+
+/** Says by name what is skipped where the mock cannot be built. */
+export function canBuildMock(what: string): boolean {
+  const missing = missingTool();
+  if (missing) console.log(`skipped: ${what}: needs ${missing}`);
+  return !missing;
+}
+
+/**
+ * `cuda(mock)` as one more backend; none where it cannot be built. With CRIA_GPU=1, what gpu-plugin/dist finds instead: a GPU.
+ * @param reserve bytes for buffers that lie side by side; without, each ends at a page that nobody may touch
+ */
+export function gpuBackends(reserve = 0): Record<string, () => Promise<Backend>> {
+  const onGpu = process.env['CRIA_GPU'] === '1';
+  if (!onGpu && !canBuildMock('cuda(mock)')) return {};
+  const make = async () => {
+    const backend = onGpu ? new Cuda(openDevice({ folder: OUT }).device) : cudaOnMock();
+    if (reserve > 0) backend.reserve(reserve);
+    return backend;
+  };
+  return { [onGpu ? 'cuda' : 'cuda(mock)']: make };
+}
