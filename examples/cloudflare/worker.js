@@ -25,9 +25,16 @@ export default {
     context.waitUntil(opening); // other requests wait for it too, whoever asked first
     const model = await opening;
     const prompt = new URL(request.url).searchParams.get('prompt') ?? 'Once upon a time';
-    const text = ReadableStream.from(model.generate(prompt, { maxTokens: 200, seed: 1 }));
-    return new Response(text.pipeThrough(new TextEncoderStream()), {
-      headers: { 'content-type': 'text/plain; charset=utf-8' },
+    const pieces = model.generate(prompt, { maxTokens: 200, seed: 1 });
+    // workerd's ReadableStream.from() appends what the generator returns
+    const text = new ReadableStream({
+      async pull(controller) {
+        const { value, done } = await pieces.next();
+        if (done) controller.close();
+        else controller.enqueue(new TextEncoder().encode(value));
+      },
+      cancel: () => pieces.return(),
     });
+    return new Response(text, { headers: { 'content-type': 'text/plain; charset=utf-8' } });
   },
 };

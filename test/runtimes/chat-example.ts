@@ -11,7 +11,7 @@ import { esbuild, installed } from './bundle.ts';
 interface Miniflare {
   ready: Promise<URL>;
   dispatchFetch(url: string, init: object): Promise<Response>;
-  getR2Bucket(name: string): Promise<{ put(key: string, bytes: Uint8Array): Promise<unknown> }>;
+  getR2Bucket(name: string): Promise<{ put(key: string, bytes: ArrayBuffer): Promise<unknown> }>;
   dispose(): Promise<void>;
 }
 type MiniflareModule = { Miniflare: new (options: object) => Miniflare };
@@ -56,7 +56,7 @@ export async function chatOnTheEdge(here: string): Promise<string> {
     try {
       if (turn === 0) {
         const bucket = await worker.getR2Bucket('BUCKET');
-        await bucket.put('model.gguf', readFileSync(join(here, 'model.gguf')));
+        await bucket.put('model.gguf', Uint8Array.from(readFileSync(join(here, 'model.gguf'))).buffer);
       }
       messages.push({ role: 'user', content: `and then, turn ${turn}` });
       const body = JSON.stringify({ id: 'secret', messages });
