@@ -4,17 +4,20 @@
 import { cached } from '../../dist/host/entries/sources.js';
 
 const NAME = 'cria models';
-const FILES = new URL('kept/', location.href).href;
+const FILES = new URL('kept/', import.meta.url).href;
 
-const cache = globalThis.caches ? await caches.open(NAME) : undefined;
+/** Not awaited here: a worker loses the messages that come before it listens. */
+const opening = globalThis.caches?.open(NAME);
 
 /** A model at an address, downloaded unless it is kept. */
 export async function fromAddress(url, { signal, onProgress }) {
+  const cache = await opening;
   return cache ? cached(url, { cache, signal, onProgress }) : url;
 }
 
 /** A file of this device, copied to be kept; where there is no room for a copy it is used all the same. */
 export async function fromFile(file, { signal, onProgress }) {
+  const cache = await opening;
   if (!cache) return file;
   let loaded = 0;
   const counter = new TransformStream({
@@ -36,12 +39,12 @@ export async function fromFile(file, { signal, onProgress }) {
 
 /** What is kept: address and what to call it. */
 export async function kept() {
-  const requests = (await cache?.keys()) ?? [];
+  const requests = (await (await opening)?.keys()) ?? [];
   return requests.map(({ url }) => ({ url, name: nameOf(url) }));
 }
 
 export async function forget(url) {
-  await cache.delete(url);
+  await (await opening).delete(url);
 }
 
 function nameOf(url) {

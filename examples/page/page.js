@@ -1,15 +1,31 @@
-// The page: what is chosen, said and shown. The model computes in threads of its own (`open` starts them), so that nothing
-// here waits; without cross-origin isolation it is one.
+// The page: what is chosen, said and shown. The model is in a worker (engine.js), which starts more where the page is isolated
+// from other origins.
 
-import { open } from '../../dist/host/entries/browser.js';
-import { forget, fromAddress, fromFile, kept } from './kept.js';
+import { forget, kept } from './kept.js';
 
 const $ = id => document.getElementById(id);
 const megabytes = bytes => `${(bytes / 1e6).toFixed(bytes < 1e8 ? 1 : 0)} MB`;
 
-let model;
-/** Of what is being done; aborting it stops that. */
-let work;
+const engine = new Worker(new URL('engine.js', import.meta.url), { type: 'module' });
+/** Calls that have not been answered, by their ids. */
+const asked = new Map();
+let lastId = 0;
+
+/** Asks the engine; `onEvent` hears what it tells meanwhile. */
+function ask(call, args = [], onEvent = () => {}) {
+  const id = ++lastId;
+  engine.postMessage({ id, call, args });
+  return new Promise((resolve, reject) => asked.set(id, { resolve, reject, onEvent }));
+}
+
+engine.addEventListener('message', ({ data: { id, event, result, error } }) => {
+  const { resolve, reject, onEvent } = asked.get(id);
+  if (event !== undefined) return onEvent(event);
+  asked.delete(id);
+  if (error) reject(error);
+  else resolve(result);
+});
+engine.addEventListener('error', ({ message }) => complain({ message: `The engine has ended: ${message}` }));
 
 // What is seen
 
@@ -31,7 +47,7 @@ async function showKept() {
   $('kept').hidden = models.length === 0;
   $('models').replaceChildren(
     ...models.map(({ url, name }) => {
-      const again = button(name, () => load(options => fromAddress(url, options)));
+      const again = button(name, () => load(url));
       const remove = button('Remove', async () => {
         await forget(url);
         await showKept();
@@ -55,39 +71,36 @@ function button(text, onClick) {
 
 // Opening
 
-/** @param source makes a source of `open` of a signal and a listener to progress */
+/** @param source a File or an address */
 async function load(source) {
-  work = new AbortController();
-  const { signal } = work;
   $('problem').hidden = true;
   tell('');
+  progress({ title: 'Opening', loaded: 0 });
   show('loading');
   $('cancel').focus();
   try {
-    const opened = await source({ signal, onProgress: progress('Keeping it on this device') });
-    model = await open(opened, { kvCache: 'f16', signal, onProgress: progress('Reading the weights') });
-    const { info } = model;
-    $('name').textContent = info.name ?? 'A model';
-    const threads = info.threads === 1 ? 'one thread' : `${info.threads} threads`;
-    $('facts').textContent =
-      `${count(info.parameters)} weights in ${megabytes(info.bytes.weights)}, context ${info.contextLength}, ${threads}`;
+    const { name, parameters, weights, contextLength, threads } = await ask('open', [source], progress);
+    $('name').textContent = name ?? 'A model';
+    $('facts').textContent = [
+      `${count(parameters)} weights in ${megabytes(weights)}`,
+      `context ${contextLength}`,
+      threads > 1 ? `${threads} threads` : 'one thread',
+    ].join(', ');
     show('sheet');
     $('prompt').focus();
     tell('The model is ready.');
   } catch (error) {
     await choose();
-    if (!signal.aborted) complain(error);
+    if (!error.stopped) complain(error);
   }
 }
 
-function progress(title) {
-  return ({ loaded, total }) => {
-    $('loading-text').textContent = title;
-    $('bytes').textContent =
-      total === undefined ? megabytes(loaded) : `${megabytes(loaded)} of ${megabytes(total)}`;
-    if (total === undefined) $('bar').removeAttribute('value');
-    else $('bar').value = loaded / total;
-  };
+function progress({ title, loaded, total }) {
+  $('loading-text').textContent = title;
+  $('bytes').textContent =
+    total === undefined ? megabytes(loaded) : `${megabytes(loaded)} of ${megabytes(total)}`;
+  if (total === undefined) $('bar').removeAttribute('value');
+  else $('bar').value = loaded / total;
 }
 
 function count(weights) {
@@ -95,10 +108,10 @@ function count(weights) {
 }
 
 async function choose() {
-  await model?.close();
-  model = undefined;
+  await ask('close');
   $('text').replaceChildren();
   $('more').hidden = true;
+  tell('');
   show('chooser');
   await showKept();
   $('url').focus();
@@ -106,41 +119,30 @@ async function choose() {
 
 // Writing
 
-/** Continues a text; `given` is shown before what is written. What a text has in common with the last is not computed again. */
+/** Shows how a text goes on. */
 async function write(given) {
-  work?.abort();
-  work = new AbortController();
-  const text = $('text');
-  const writing = document.createElement('span');
+  const written = document.createElement('span');
+  let tokens = 0;
+  $('text').append(written);
   busy(true);
   tell('Writing …');
-  let tokens = 0;
+  const options = {
+    temperature: Number($('temperature').value),
+    maxTokens: Number($('length').value),
+    ...($('seed').value !== '' && { seed: Number($('seed').value) }),
+  };
   try {
-    const options = {
-      temperature: Number($('temperature').value),
-      maxTokens: Number($('length').value),
-      ...($('seed').value !== '' && { seed: Number($('seed').value) }),
-      signal: work.signal,
-    };
-    const pieces = model.tokens(given, options);
-    text.append(writing);
-    let next = await pieces.next();
-    for (; !next.done; next = await pieces.next()) {
+    const { timing, seed, done } = await ask('write', [given, options], piece => {
       tokens++;
-      writing.append(next.value.piece);
-    }
-    const { timing, seed, done } = next.value;
-    const why = done === 'length' ? '' : ' It has come to an end.';
-    tell(`${tokens} tokens, ${timing.decodeTokensPerSecond.toFixed(0)} a second, seed ${seed}.${why}`);
+      written.append(piece);
+    });
+    const rate = timing.decodeTokensPerSecond.toFixed(0);
+    tell(`${tokens} tokens, ${rate} a second, seed ${seed}.${done === 'eos' ? ' The text has ended.' : ''}`);
   } catch (error) {
-    if (work.signal.aborted) tell(`Stopped after ${tokens} tokens.`);
-    else {
-      tell('');
-      complain(error);
-    }
-  } finally {
-    busy(false);
+    tell(error.stopped ? `Stopped after ${tokens} tokens.` : '');
+    if (!error.stopped) complain(error);
   }
+  busy(false);
 }
 
 function busy(is) {
@@ -168,29 +170,26 @@ function begin() {
 $('file').addEventListener('change', ({ target }) => {
   const [file] = target.files;
   target.value = '';
-  if (file) void load(options => fromFile(file, options));
+  if (file) void load(file);
 });
 $('address').addEventListener('submit', event => {
   event.preventDefault();
-  const url = $('url').value;
-  void load(options => fromAddress(url, options));
+  void load($('url').value);
 });
 $('writing').addEventListener('submit', event => {
   event.preventDefault();
   begin();
 });
-$('cancel').addEventListener('click', () => work.abort());
-$('stop').addEventListener('click', () => work.abort());
+$('cancel').addEventListener('click', () => ask('stop'));
+$('stop').addEventListener('click', () => ask('stop'));
 $('more').addEventListener('click', () => void write($('text').textContent));
-$('change').addEventListener('click', () => {
-  work?.abort();
-  void choose();
-});
+$('change').addEventListener('click', () => void choose());
 $('temperature').addEventListener('input', ({ target }) => ($('heat').textContent = target.value));
 $('length').addEventListener('input', ({ target }) => ($('count').textContent = target.value));
 document.addEventListener('keydown', event => {
-  if (event.key === 'Escape') work?.abort();
-  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && model && $('stop').hidden) begin();
+  if (event.key === 'Escape') void ask('stop');
+  const ready = !$('sheet').hidden && $('stop').hidden;
+  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && ready) begin();
 });
 
 await showKept();

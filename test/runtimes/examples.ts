@@ -14,6 +14,7 @@ import { askBrowser, type Browser } from './browsers.ts';
 import { esbuild, handedIn, installed, toolsFolder } from './bundle.ts';
 import { chatOnTheEdge } from './chat-example.ts';
 import { freePort } from './hosts.ts';
+import { pageExample } from './page-example.ts';
 import { PageServer, pageOf } from './page-server.ts';
 import { start } from './processes.ts';
 import { NODE, type Streamed, served, streamed } from './served.ts';
@@ -61,7 +62,7 @@ export async function examples(folder: string, browser: Browser | undefined, ste
       const all = [await run()].flat();
       for (const { text } of all) equal(text, expected[kvCache], 'its text');
       const pieces = all.map(streamed => streamed.pieces);
-      if (Math.min(...pieces) < 2) throw new Error('it came in one piece');
+      if (Math.max(...pieces) < 2) throw new Error('it came in one piece');
       return `${pieces.join(' and ')} pieces`;
     });
   };
@@ -111,6 +112,11 @@ export async function examples(folder: string, browser: Browser | undefined, ste
   for (const page of ['index.html', 'worker.html']) {
     if (browser) await check(`browser/${page} in ${browser.name}`, [], () => inPage(browser, here, page));
     else steps.skip(`example browser/${page}`, 'no browser is installed');
+  }
+  for (const isolated of [true, false]) {
+    const name = `example page, ${isolated ? 'isolated' : 'not isolated'}`;
+    if (browser) await steps.run(name, () => pageExample(folder, browser, isolated));
+    else steps.skip(name, 'no browser is installed');
   }
 }
 
