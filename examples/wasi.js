@@ -14,5 +14,7 @@ const command = fileURLToPath(import.meta.resolve('cria/wasm/cria.wasm'));
 const module = await WebAssembly.compile(await readFile(command));
 // as closures, which Node 20 and 22 need; later ones take wasi.getImportObject()
 const imports = Object.entries(wasi.wasiImport).map(([name, call]) => [name, (...args) => call(...args)]);
-const instance = await WebAssembly.instantiate(module, { wasi_snapshot_preview1: Object.fromEntries(imports) });
+const instance = await WebAssembly.instantiate(module, {
+  wasi_snapshot_preview1: Object.fromEntries(imports),
+});
 process.exitCode = wasi.start(instance) ?? 0;

@@ -10,7 +10,10 @@ let opening;
 export async function GET(request) {
   const { origin, searchParams } = new URL(request.url);
   const model = await (opening ??= open(`${origin}/model.gguf`, { kvCache: 'f16', memoryLimit: 110e6 }));
-  const pieces = model.generate(searchParams.get('prompt') ?? 'Once upon a time', { maxTokens: 200, seed: 1 });
+  const pieces = model.generate(searchParams.get('prompt') ?? 'Once upon a time', {
+    maxTokens: 200,
+    seed: 1,
+  });
   const text = new ReadableStream({
     async pull(controller) {
       const { value, done } = await pieces.next();

@@ -20,7 +20,14 @@ import { start } from './processes.ts';
 import { NODE, type Streamed, served, streamed } from './served.ts';
 
 /** Slow enough that its text comes in pieces, and one that does not end before 200 tokens. */
-const MODEL = tinyModel({ dtype: 'Q8_0', dim: 256, hiddenDim: 768, nLayers: 6, contextLength: 512, seed: 11 });
+const MODEL = tinyModel({
+  dtype: 'Q8_0',
+  dim: 256,
+  hiddenDim: 768,
+  nLayers: 6,
+  contextLength: 512,
+  seed: 11,
+});
 const PROMPT = 'Once upon a time';
 const OPTIONS = { maxTokens: 200, seed: 1 };
 

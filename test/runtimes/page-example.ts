@@ -90,17 +90,16 @@ export async function pageExample(folder: string, browser: Browser, isolated: bo
       edit: metadata => {
         // what a page that took text for HTML would run
         const tokens = metadata.get('tokenizer.ggml.tokens') as unknown as { value: string[] };
-        tokens.value = tokens.value.map(piece => piece.replace('<unused', '<img src=x onerror=alert(1) class=unused'));
+        tokens.value = tokens.value.map(piece =>
+          piece.replace('<unused', '<img src=x onerror=alert(1) class=unused'),
+        );
         const types = metadata.get('tokenizer.ggml.token_type') as unknown as { value: number[] };
         types.value = types.value.map(type => (type === 5 ? 1 : type));
       },
     }),
   );
   writeFileSync(join(folder, 'use.html'), pageOf('used()', { imports: USE }));
-  const server = new PageServer(
-    { '/dist/': join(folder, 'node_modules/cria/dist'), '/': folder },
-    isolated,
-  );
+  const server = new PageServer({ '/dist/': join(folder, 'node_modules/cria/dist'), '/': folder }, isolated);
   try {
     const url = `${await server.listen()}/use.html`;
     const seen = (await askBrowser(browser, server, url, folder)).value as Seen;

@@ -30,7 +30,10 @@ export class PageServer {
     const path = decodeURIComponent(request.url!.split('?')[0]!);
     const prefix = Object.keys(this.#folders).find(prefix => path.startsWith(prefix))!;
     const under = path.slice(prefix.length);
-    const file = join(this.#folders[prefix]!, normalize(`/${under}${path.endsWith('/') ? 'index.html' : ''}`));
+    const file = join(
+      this.#folders[prefix]!,
+      normalize(`/${under}${path.endsWith('/') ? 'index.html' : ''}`),
+    );
     if (this.#isolated) {
       response.setHeader('cross-origin-opener-policy', 'same-origin');
       response.setHeader('cross-origin-embedder-policy', 'require-corp');
