@@ -11,7 +11,7 @@ const REPS = 7;
 
 const path = makeModel(MODEL);
 const rows: string[][] = [];
-for (const kvCache of ['f16', 'q8_0'] as const) {
+for (const kvCache of ['f32', 'f16'] as const) {
   const options = { threads: 0, contextLength: 1024, kvCache };
   for (const length of LENGTHS) {
     const { ids } = makePrompt(length, 'kv snapshot');

@@ -5,7 +5,7 @@ import { open } from '/dist/host/entries/browser.js';
 
 const opening = open(new URL('model.gguf', import.meta.url));
 
-onmessage = async ({ data: prompt }) => {
+self.onmessage = async ({ data: prompt }) => {
   const model = await opening;
   for await (const piece of model.generate(prompt, { maxTokens: 200, seed: 1 })) postMessage(piece);
 };

@@ -49,7 +49,7 @@ const calls = {
   stop: () => work.abort(),
 };
 
-onmessage = async ({ data: { id, call, args } }) => {
+self.onmessage = async ({ data: { id, call, args } }) => {
   try {
     const result = await calls[call](...args, event => postMessage({ id, event }));
     postMessage({ id, result });
