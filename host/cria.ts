@@ -30,7 +30,8 @@ export interface Cria {
    */
   open(source: ModelSource, options?: OpenOptions): Promise<Model>;
   /**
-   * Opens a vocabulary alone: a GGUF file, with or without weights, or llama2.c's tokenizer file.
+   * Opens a vocabulary alone: a GGUF file, with or without weights, SentencePiece's `tokenizer.model`, or llama2.c's
+   * tokenizer file.
    * @throws FileError
    */
   openTokenizer(source: ModelSource, options?: { signal?: AbortSignal }): Promise<Tokenizer>;
@@ -154,6 +155,19 @@ async function placeFor(runtime: Runtime, options: OpenOptions, bytes: number): 
   return Here.wasm(await runtime.kernels());
 }
 
+/** The vocabulary of a file of its own: a `tokenizer.model` or llama2.c's. */
+async function vocabularyFromFile(
+  source: Source,
+  size: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Vocabulary> {
+  const bytes = await readAll(source, signal);
+  const { isSentencePiece, vocabularyFromSentencePiece } = await import('./sentencepiece.ts');
+  return isSentencePiece(bytes)
+    ? vocabularyFromSentencePiece(bytes, source.name)
+    : vocabularyFromLlama2c(bytes, size, source.name);
+}
+
 /** Closes what it reads. */
 async function readVocabulary(
   opened: Source,
@@ -162,8 +176,9 @@ async function readVocabulary(
 ): Promise<Vocabulary> {
   try {
     const header = await readGgufHeader(opened, signal);
-    if (!header) return vocabularyFromLlama2c(await readAll(opened, signal), size, opened.name);
-    const vocabulary = vocabularyFromMetadata(header.values, opened.name);
+    const vocabulary = header
+      ? vocabularyFromMetadata(header.values, opened.name)
+      : await vocabularyFromFile(opened, size, signal);
     if (vocabulary && (size === undefined || vocabulary.types.length === size)) return vocabulary;
     throw new FileError('bad-vocabulary', {
       where: opened.name,

@@ -47,6 +47,18 @@ export type ErrorCode =
   | 'non-finite-results'
   | 'bad-vocabulary'
   | 'unsupported-tokenizer'
+  | 'bad-message'
+  // what is learned from
+  | 'no-text'
+  | 'bad-text'
+  | 'bad-record'
+  | 'bad-parquet'
+  | 'bad-token-file'
+  | 'foreign-token-file'
+  | 'bad-config'
+  | 'diverged'
+  | 'bad-checkpoint'
+  | 'foreign-checkpoint'
   // what the caller asked for
   | 'option-type'
   | 'option-range'
@@ -60,6 +72,7 @@ export type ErrorCode =
   // what the machine or the model's state allows
   | 'out-of-memory'
   | 'unsupported-runtime'
+  | 'needs-package'
   | 'thread-died'
   // a saved cache
   | 'bad-snapshot'
@@ -79,6 +92,8 @@ export interface ErrorParts {
 
 /** Every error that a caller or a file can cause. `code` is stable; the fields say the same as the message. */
 export class CriaError extends Error {
+  // spelt out, since the package's classes have short names
+  override readonly name: string = 'CriaError';
   readonly code: ErrorCode;
   readonly where: string;
   readonly expected: string;
@@ -87,7 +102,6 @@ export class CriaError extends Error {
 
   constructor(code: ErrorCode, { where, expected, got, hint, cause }: ErrorParts) {
     super(`${where}: expected ${expected}, got ${got}. ${hint}`, cause === undefined ? undefined : { cause });
-    this.name = new.target.name;
     this.code = code;
     this.where = where;
     this.expected = expected;
@@ -97,13 +111,19 @@ export class CriaError extends Error {
 }
 
 /** The bytes of a file, or the model that they describe, cannot be used. */
-export class FileError extends CriaError {}
+export class FileError extends CriaError {
+  override readonly name: string = 'FileError';
+}
 
 /** An argument or option is of the wrong kind, out of range or at odds with the model. */
-export class OptionError extends CriaError {}
+export class OptionError extends CriaError {
+  override readonly name: string = 'OptionError';
+}
 
 /** The machine lacks something, or the model is closed. */
-export class StateError extends CriaError {}
+export class StateError extends CriaError {
+  override readonly name: string = 'StateError';
+}
 
 /** Shortens and quotes text from outside so that it is safe and readable inside a message. */
 export function quote(text: string): string {

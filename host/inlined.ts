@@ -28,12 +28,21 @@ function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
   });
 }
 
-/** A plain loop: `Uint8Array.from` with a function takes 10 ms longer in a fresh process. */
-function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
-  const text = atob(base64);
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+/**
+ * Hexadecimal, since what packs the package finds the repetitions of bytes in it: a quarter less than base64 then. A plain
+ * loop: `Uint8Array.from` with a function takes 10 ms longer in a fresh process.
+ */
+function bytesOf(hex: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(hex.length >> 1);
+  for (let i = 0; i < hex.length; i += 2) {
+    bytes[i >> 1] = (digit(hex.charCodeAt(i)) << 4) | digit(hex.charCodeAt(i + 1));
+  }
   return bytes;
+}
+
+/** The value of 0 … 9 and a … f. */
+function digit(code: number): number {
+  return code - (code < 0x3a ? 0x30 : 0x57);
 }
 
 /**

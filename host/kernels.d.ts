@@ -1,4 +1,4 @@
-// Written by scripts/build-kernels.ts into dist/host/kernels.js: the release builds of assembly/, in base64.
+// Written by scripts/build-kernels.ts into dist/host/kernels.js: the release builds of assembly/, in hexadecimal.
 
 /** Baseline SIMD, which every engine has. */
 export const simd: string;

@@ -48,7 +48,7 @@ export class Tokenizer {
   private readonly controlPattern: RegExp | undefined;
   private readonly controlIds: Map<string, number>;
 
-  /** @param vocabulary as `vocabularyFromMetadata` and `vocabularyFromLlama2c` have checked it. It is not copied. */
+  /** @param vocabulary one that `checkedVocabulary` has let pass. It is not copied. */
   constructor(vocabulary: Vocabulary) {
     const { types } = vocabulary;
     this.vocabulary = vocabulary;

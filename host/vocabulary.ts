@@ -109,9 +109,7 @@ export function vocabularyFromMetadata(
     addEos: flag('add_eos_token', false) && eos >= 0,
     addSpacePrefix: flag('add_space_prefix', true),
   };
-  TEXTS.set(vocabulary, texts);
-  check(texts, vocabulary, at);
-  return vocabulary;
+  return checkedVocabulary(texts, vocabulary, at);
 }
 
 /**
@@ -198,8 +196,22 @@ export function vocabularyFromLlama2c(
     addEos: false,
     addSpacePrefix: true,
   };
+  return checkedVocabulary(texts, vocabulary, key => `${fileName}: ${key}`);
+}
+
+/**
+ * The vocabulary, once it is sure that the tokenizer can rely on it.
+ * @param texts its pieces
+ * @param at names a key in errors
+ * @throws FileError 'bad-vocabulary'
+ */
+export function checkedVocabulary(
+  texts: TextList,
+  vocabulary: Vocabulary,
+  at: (key: string) => string,
+): Vocabulary {
   TEXTS.set(vocabulary, texts);
-  check(texts, vocabulary, key => `${fileName}: ${key}`);
+  check(texts, vocabulary, at);
   return vocabulary;
 }
 

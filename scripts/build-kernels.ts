@@ -27,7 +27,7 @@ process.stdout.write(`kernels: simd ${simd.length} bytes
 `);
 
 const inlined = (name: string, bytes: Uint8Array) =>
-  `export const ${name} = '${Buffer.from(bytes).toString('base64')}';
+  `export const ${name} = '${Buffer.from(bytes).toString('hex')}';
 `;
 
 /** A build that has most functions in common with `simd`. */

@@ -1,7 +1,8 @@
 // What tsc leaves undone before the package can be packed.
 
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { transformSync } from 'esbuild';
 
 const built = readdirSync('dist/host', { recursive: true, encoding: 'utf8' }).map(name =>
   join('dist/host', name),
@@ -29,6 +30,17 @@ for (const path of reached) {
   }
 }
 for (const path of built) if (path.endsWith('.d.ts') && !reached.has(path)) rmSync(path, { force: true });
+
+// a fifth of the package's size; a debugger shows the sources of a clone through `tsc` alone
+for (const path of built) {
+  if (!path.endsWith('.js') || path.endsWith('/kernels.js') || !existsSync(path)) continue;
+  const { code } = transformSync(readFileSync(path, 'utf8'), {
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+  });
+  writeFileSync(path, code);
+}
 
 // tsc does not make the command executable
 chmodSync('dist/host/cli/main.js', 0o755);

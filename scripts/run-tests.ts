@@ -18,6 +18,7 @@ const LIMIT = 15 * 60_000;
 /** Tests whose numbers must be the same on every engine, and that run the builds which only some engines have. */
 const NUMERIC = [
   'builds',
+  'data',
   'debug-build',
   'model',
   'ops',
@@ -27,6 +28,8 @@ const NUMERIC = [
   'snapshot',
   'stories',
   'synth',
+  'tokenizer-train',
+  'train-loop',
   'train-model',
   'train-ops',
   'wasi',

@@ -238,7 +238,7 @@ for (const threads of [0, 1, 2]) {
       import { open } from 'cria';
       import { tinyModel } from './dist/test/support/tiny-model.js';
       const model = await open(tinyModel(), { threads: ${threads} });
-      const tokens = model.tokens([1, 300]);
+      const tokens = model.tokens([1, 300], { seed: 1, logitBias: { 1: -100, 2: -100 } });
       await tokens.next();
       console.log((await tokens.next()).value.id >= 0);`;
       const { stdout, status, signal } = spawnSync(

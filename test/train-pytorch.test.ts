@@ -1,5 +1,6 @@
 // The loss, the gradients and ten AdamW steps of a real model against PyTorch's (llama2.c's model.py, f32).
 
+import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readModelFile } from '../host/checkpoint.ts';
@@ -41,7 +42,7 @@ const fixture = (name: string) =>
   readSafetensors(sharedFile(`data/fixtures/pytorch/stories260K.${name}.safetensors`));
 
 async function storiesModel(backend: TrainBackend, recompute = false): Promise<TrainLlama> {
-  const source = await openSource(sharedFile('data/models/stories260K.gguf'));
+  const source = await openSource(new Uint8Array(readFileSync(sharedFile('data/models/stories260K.gguf'))));
   const { config, tensors } = await readModelFile(source);
   const model = new TrainLlama(backend, config, { B, T, tied: true, recompute });
   for (const { name, rows, cols, first } of model.parameters.list) {

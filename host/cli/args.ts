@@ -18,7 +18,7 @@ export type Values<O> = { [K in keyof O]?: O[K] extends Option<infer T> ? T : ne
 
 export interface Command {
   name: string;
-  /** `[X]` may be left out. */
+  /** `[X]` may be left out; a last `X...` stands for one or more. */
   positionals: string[];
   summary: string;
   notes?: string;
@@ -74,8 +74,9 @@ function parse<O extends OptionTable>(
   const given = parseStrictly({ args: joinDashedValues(argv, takesValue), options });
   const required = wanted.filter(name => !name.startsWith('[')).length;
   const { positionals } = given;
-  if (positionals.length < required) throw new UsageError(`${wanted[positionals.length]} is missing`);
-  if (positionals.length > wanted.length) {
+  if (positionals.length < required)
+    throw new UsageError(`${wanted[positionals.length]!.replace('...', '')} is missing`);
+  if (positionals.length > wanted.length && !wanted.at(-1)?.endsWith('...')) {
     const extra = positionals[wanted.length]!;
     throw new UsageError(`unexpected argument ${JSON.stringify(extra)}: quote a text that has spaces`);
   }

@@ -12,6 +12,13 @@ export function bytes(count: number): string {
   return `${value.toFixed(1)} ${units[unit]}`;
 }
 
+/** A time for people: 1:02:03, or 2:03 below an hour. */
+export function duration(seconds: number): string {
+  const [s, m, h] = [Math.floor(seconds % 60), Math.floor((seconds / 60) % 60), Math.floor(seconds / 3600)];
+  const two = (value: number) => String(value).padStart(2, '0');
+  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
 /** The shortest decimal that is the same number in f32 if it is one at all: 1e-5 and not 0.000009999999747378752. */
 export function shortest(value: number): string {
   if (Math.fround(value) === value) {

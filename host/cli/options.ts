@@ -12,7 +12,7 @@ export const modelOptions: {
   threads: Option<NonNullable<OpenOptions['threads']>>;
   kvCache: Option<NonNullable<OpenOptions['kvCache']>>;
 } = {
-  tokenizer: text('FILE', "the vocabulary of a llama2.c model: llama2.c's tokenizer file"),
+  tokenizer: text('FILE', "the vocabulary of a llama2.c model: llama2.c's or SentencePiece's file"),
   context: integer(
     'N',
     { min: 1, max: COUNT.max },

@@ -8,7 +8,7 @@ export const tokenize: Command = command({
   positionals: ['MODEL', '[TEXT]'],
   summary: 'Print the token ids of a text as JSON',
   notes:
-    'MODEL may be a vocabulary alone: a GGUF file without tensors or a tokenizer file of llama2.c.\n' +
+    "MODEL may be a vocabulary alone: a GGUF file without tensors, SentencePiece's or llama2.c's tokenizer file.\n" +
     'Without TEXT the text is read from stdin, its last newline included.',
   options: {
     lines: flag('each line of stdin is a text; one array a line'),

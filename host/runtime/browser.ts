@@ -20,7 +20,10 @@ export const runtime: Runtime = {
 /** Starts a rank's program in a thread. */
 function startThread(): Thread {
   // bundlers know this form, and bundle the worker too
-  const worker = new Worker(new URL('./browser-worker.js', import.meta.url), { type: 'module' });
+  return threadOf(new Worker(new URL('./browser-worker.js', import.meta.url), { type: 'module' }));
+}
+
+export function threadOf(worker: Worker): Thread {
   return {
     post: (message, transfer = []) => worker.postMessage(message, transfer),
     listen(onMessage, onEnd) {

@@ -43,8 +43,13 @@ export const runtime: Runtime = {
 
 /** Starts a rank's program in a thread. */
 function startThread(): Thread {
+  return threadOf(new URL('./node-worker.js', import.meta.url));
+}
+
+/** Starts a program in a thread. */
+export function threadOf(program: URL): Thread {
   // flags of the process are not for it: `node --input-type=module --eval` is one that a file cannot be run with
-  const worker = new Worker(new URL('./node-worker.js', import.meta.url), { execArgv: [] });
+  const worker = new Worker(program, { execArgv: [] });
   let ended = false;
   return {
     post: (message, transfer) => worker.postMessage(message, transfer),

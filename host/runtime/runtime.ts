@@ -23,6 +23,23 @@ export interface Names {
   beside(name: string | URL, file: string): string | URL;
 }
 
+/** A file system. */
+export interface Files {
+  /** @throws FileError 'file-not-found', 'file-unreadable' */
+  open(path: string): Promise<Source>;
+  /** The path of a file in a folder. */
+  within(folder: string, name: string): string;
+  /**
+   * Writes a file whole or not at all; folders are made.
+   * @throws FileError 'file-unwritable', or what `work` throws
+   */
+  replace(path: string, work: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>): Promise<void>;
+  /** The names in a folder; none where there is no such folder. @throws FileError 'file-unreadable' */
+  names(folder: string): Promise<string[]>;
+  /** @throws FileError 'file-unwritable' */
+  remove(path: string): Promise<void>;
+}
+
 export interface Threads {
   /** Processors that this process, page or worker may use; 0 where threads cannot be started. */
   processors(): number;

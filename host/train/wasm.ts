@@ -72,10 +72,19 @@ export interface TrainKernels extends Kernels {
 
 let compiled: Promise<WebAssembly.Module> | undefined;
 
-/** A fresh instance of the kernels of training, compiled once a process. */
-export async function trainKernels(): Promise<TrainKernels> {
+/** The kernels of training, compiled once a process. */
+export function trainModule(): Promise<WebAssembly.Module> {
   compiled ??= compilePatched(trainPatch);
-  return new WebAssembly.Instance(await compiled, {}).exports as unknown as TrainKernels;
+  return compiled;
+}
+
+/** A fresh instance of the kernels of training. */
+export async function trainKernels(): Promise<TrainKernels> {
+  return instantiateTrain(await trainModule());
+}
+
+export function instantiateTrain(module: WebAssembly.Module): TrainKernels {
+  return new WebAssembly.Instance(module, {}).exports as unknown as TrainKernels;
 }
 
 /** The SIMD kernels behind the contract of `TrainBackend`. */

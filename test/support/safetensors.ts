@@ -5,9 +5,9 @@ interface Entry {
   data_offsets: [number, number];
 }
 
-/** The F32 and I32 tensors of a safetensors file, by name. */
-export function readSafetensors(file: string): Map<string, Float32Array | Int32Array> {
-  const bytes = readFileSync(file);
+/** The F32 and I32 tensors of a safetensors file, by name. @param file a path, or its bytes */
+export function readSafetensors(file: string | Uint8Array): Map<string, Float32Array | Int32Array> {
+  const bytes = typeof file === 'string' ? readFileSync(file) : Buffer.from(file);
   const length = Number(bytes.readBigUInt64LE(0));
   const header = JSON.parse(bytes.toString('utf8', 8, 8 + length)) as Record<string, Entry>;
   const tensors = Object.entries(header).filter(([name]) => name !== '__metadata__');

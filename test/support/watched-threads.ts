@@ -34,7 +34,7 @@ syncBuiltinESMExports();
 
 /** The kernels, of which one fails in its n-th call. */
 export function failing(kernel: string, n: number): WebAssembly.Module {
-  const module = binaryen.readBinaryWithFeatures(Buffer.from(simd, 'base64'), binaryen.Features.All);
+  const module = binaryen.readBinaryWithFeatures(Buffer.from(simd, 'hex'), binaryen.Features.All);
   const { value } = binaryen.getExportInfo(module.getExport(kernel));
   const { params } = binaryen.getFunctionInfo(module.getFunction(value));
   const types = binaryen.expandType(params);
