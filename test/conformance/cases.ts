@@ -1,15 +1,21 @@
 // What Cria must do on every runtime. The functions of the package are an argument, and nothing else is taken from the
 // host but what all have: so the same file runs under Node, in a page and on a Worker.
 
-import type { ChatMessage, Cria, Model, OpenOptions } from '../../host/exports.ts';
+import type { ChatMessage, Cria, Manifest, Model, ModelSource, OpenOptions } from '../../host/exports.ts';
+import type { Parts } from '../../host/sources/all.ts';
 import { tinyModel } from '../support/tiny-model.ts';
-import { codeOf, equal } from './check.ts';
+import { codeOf, equal, sha256 } from './check.ts';
 
 const MODEL = tinyModel({ dtype: 'Q8_0', seed: 5 });
+/** Bytes of a part: MODEL makes several. */
+const PART = 30_000;
 /** Goes on to the end of the context. */
 const NEVER_END = { logitBias: { 1: -100, 2: -100 } };
 
-type Case = (cria: Cria) => Promise<void>;
+/** What a host hands in: the entry `cria`, and what loads `cria/sources`. */
+export type Packaged = Cria & { sources(): Promise<{ parts: Parts }> };
+
+type Case = (cria: Packaged) => Promise<void>;
 
 async function withModel(
   cria: Cria,
@@ -185,5 +191,31 @@ export const CASES: Record<string, Case> = {
       saved[saved.length >> 1]! ^= 1;
       equal(await codeOf(() => model.restoreCache(saved)), 'bad-snapshot', 'a damaged snapshot');
     });
+  },
+
+  async parts(cria) {
+    const files = new Map<string, Uint8Array<ArrayBuffer>>();
+    const manifest: Manifest = {
+      ...{ format: 'cria-parts', version: 1, name: 'm', size: MODEL.length, parts: [] },
+      sha256: await sha256(MODEL.slice() as Uint8Array<ArrayBuffer>),
+    };
+    for (let start = 0; start < MODEL.length; start += PART) {
+      const bytes = MODEL.slice(start, start + PART) as Uint8Array<ArrayBuffer>;
+      const name = `m.part-${files.size}`;
+      files.set(name, bytes);
+      manifest.parts.push({ name, size: bytes.length, sha256: await sha256(bytes) });
+    }
+    const text = async (source: ModelSource) => {
+      const model = await cria.open(source);
+      const said = await textOf(model.generate('the', { seed: 6, maxTokens: 12, ...NEVER_END }));
+      await model.close();
+      return said;
+    };
+    const { parts } = await cria.sources();
+    const inParts = () => parts(manifest, name => files.get(name)!);
+    equal(await text(inParts()), await text(MODEL), 'the text of the model in parts');
+    // a bit of the last part, which holds weights
+    files.get(`m.part-${files.size - 1}`)![5]! ^= 1;
+    equal(await codeOf(() => text(inParts())), 'wrong-hash', 'a damaged part');
   },
 };

@@ -3,7 +3,7 @@
 import type { Cria } from '../../host/exports.ts';
 import { tinyModel } from '../support/tiny-model.ts';
 import { type Bits, bitsOf } from './bits.ts';
-import { CASES } from './cases.ts';
+import { CASES, type Packaged } from './cases.ts';
 import { codeOf, equal } from './check.ts';
 
 export interface Result {
@@ -22,7 +22,7 @@ export interface Result {
 const SPEED = { dtype: 'Q8_0', dim: 256, hiddenDim: 768, nLayers: 6, nHeads: 8, nKvHeads: 8 } as const;
 const SPEED_TOKENS = 100;
 
-export async function conformance(cria: Cria): Promise<Result> {
+export async function conformance(cria: Packaged): Promise<Result> {
   const passed: string[] = [];
   const failed: Record<string, string> = {};
   for (const [name, run] of Object.entries(CASES)) {

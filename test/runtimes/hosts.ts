@@ -24,6 +24,9 @@ export interface Host {
   ask(question: Question): Promise<Answer>;
 }
 
+/** What the questions are asked of; what a first token does not need is loaded later. */
+const PACKAGE = `import * as main from 'cria'; const cria = { ...main, sources: () => import('cria/sources') };`;
+
 const RUN = pathToFileURL(join(projectRoot, 'dist', 'test', 'conformance', 'run.js')).href;
 
 function versionOf(program: string, from: [string, string[]] = [program, ['--version']]): string {
@@ -43,7 +46,7 @@ function commandHost(name: string, folder: string, command: string, args: string
   const program = join(folder, 'command.js');
   writeFileSync(
     program,
-    `import * as cria from 'cria';
+    `${PACKAGE}
 import * as questions from '${RUN}';
 console.log(JSON.stringify(await questions[process.argv[2]](cria)));
 `,
@@ -69,7 +72,8 @@ console.log(JSON.stringify(await questions[process.argv[2]](cria)));
   };
 }
 
-async function freePort(): Promise<number> {
+/** One that nobody listens at now. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -128,7 +132,7 @@ async function workerd(folder: string): Promise<Host> {
   const worker = join(folder, 'worker.js');
   writeFileSync(
     worker,
-    `import * as cria from 'cria';
+    `${PACKAGE}
 import * as questions from '${join(projectRoot, 'dist/test/conformance/run.js')}';
 export default {
   async fetch(request) {
@@ -163,7 +167,7 @@ async function edgeRuntime(folder: string): Promise<Host> {
   const entry = join(folder, 'edge-entry.js');
   writeFileSync(
     entry,
-    `import * as cria from 'cria';
+    `${PACKAGE}
 import * as questions from '${join(projectRoot, 'dist/test/conformance/run.js')}';
 globalThis.ask = async question => {
   const refused = await WebAssembly.compile(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])).then(() => false, () => true);
@@ -221,8 +225,11 @@ console.log(await runtime.context.ask(process.argv[2]));
 
 function browserHost(browser: Browser, folder: string): Host {
   const page = pageOf('questions[location.search.slice(1)](cria)', {
-    imports: "import * as cria from 'cria'; import * as questions from '/dist/test/conformance/run.js';",
-    importMap: { cria: '/node_modules/cria/dist/host/entries/browser.js' },
+    imports: `${PACKAGE} import * as questions from '/dist/test/conformance/run.js';`,
+    importMap: {
+      cria: '/node_modules/cria/dist/host/entries/browser.js',
+      'cria/sources': '/node_modules/cria/dist/host/entries/sources.js',
+    },
   });
   writeFileSync(join(folder, 'page.html'), page);
   return {

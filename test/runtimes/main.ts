@@ -1,8 +1,8 @@
 // The conformance file on every runtime that is installed, with the packed package; then one table. Every hash must be the
 // golden one.
 //
-//     npm run test:runtimes                              all, and the bundlers
-//     node dist/test/runtimes/main.js [WORD...]          hosts whose names contain one of the words; `bundlers`
+//     npm run test:runtimes                              all, the bundlers and the examples
+//     node dist/test/runtimes/main.js [WORD...]          hosts whose names contain one of the words; `bundlers`, `examples`
 
 import { join } from 'node:path';
 import { equal } from '../conformance/check.ts';
@@ -12,6 +12,7 @@ import { inFolder, install, pack } from '../support/packed.ts';
 import { Steps } from '../support/steps.ts';
 import { BROWSERS } from './browsers.ts';
 import { bundlers } from './bundlers.ts';
+import { examples } from './examples.ts';
 import { type Host, hostsIn } from './hosts.ts';
 
 const COLD_STARTS = 3;
@@ -74,10 +75,10 @@ await inFolder(async folder => {
       return `${row.result.passed.length} cases`;
     });
   }
-  if (words.length === 0 || words.includes('bundlers')) {
-    const browser = BROWSERS.find(({ command }) => command !== undefined);
-    await bundlers(user, browser, steps);
-  }
+  const browser = BROWSERS.find(({ command }) => command !== undefined);
+  const asked = (word: string) => words.length === 0 || words.includes(word);
+  if (asked('bundlers')) await bundlers(user, browser, steps);
+  if (asked('examples')) await examples(user, browser, steps);
 });
 if (rows.length > 0) print(rows);
 steps.end();

@@ -6,6 +6,7 @@ import { extname, join, normalize } from 'node:path';
 const TYPES: Record<string, string> = {
   '.html': 'text/html',
   '.js': 'text/javascript',
+  '.css': 'text/css',
   '.wasm': 'application/wasm',
 };
 
@@ -14,9 +15,10 @@ interface Posted {
   ms: number;
 }
 
-/** Serves a browser its page, isolated from other origins so that it may share memory, and takes what the page posts. */
+/** Serves a browser its page and takes what the page posts. */
 export class PageServer {
   readonly #folders: Record<string, string>;
+  readonly #isolated: boolean;
   readonly #server = createServer((request, response) => {
     if (request.method === 'POST') {
       void bodyOf(request).then(body => {
@@ -27,9 +29,15 @@ export class PageServer {
     }
     const path = decodeURIComponent(request.url!.split('?')[0]!);
     const prefix = Object.keys(this.#folders).find(prefix => path.startsWith(prefix))!;
-    const file = join(this.#folders[prefix]!, normalize(`/${path.slice(prefix.length)}`));
-    response.setHeader('cross-origin-opener-policy', 'same-origin');
-    response.setHeader('cross-origin-embedder-policy', 'require-corp');
+    const under = path.slice(prefix.length);
+    const file = join(
+      this.#folders[prefix]!,
+      normalize(`/${under}${path.endsWith('/') ? 'index.html' : ''}`),
+    );
+    if (this.#isolated) {
+      response.setHeader('cross-origin-opener-policy', 'same-origin');
+      response.setHeader('cross-origin-embedder-policy', 'require-corp');
+    }
     response.setHeader('cache-control', 'no-store');
     if (!statSync(file, { throwIfNoEntry: false })?.isFile()) {
       response.writeHead(path === '/favicon.ico' ? 204 : 404).end();
@@ -40,9 +48,13 @@ export class PageServer {
   });
   #take: (body: string) => void = () => {};
 
-  /** @param folders by the beginning of their paths, the longest first */
-  constructor(folders: Record<string, string>) {
+  /**
+   * @param folders by the beginning of their paths, the longest first
+   * @param isolated from other origins, so that pages may share memory
+   */
+  constructor(folders: Record<string, string>, isolated = true) {
     this.#folders = folders;
+    this.#isolated = isolated;
   }
 
   async listen(): Promise<string> {

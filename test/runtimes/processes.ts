@@ -13,11 +13,23 @@ export interface Started {
 /** Looking at a browser's memory takes it, and us, some time. */
 const SAMPLE_MS = 500;
 
-/** @param watched whether its memory is looked at, which costs time */
-export function start(command: string, args: string[], options: SpawnOptions, watched: boolean): Started {
+/**
+ * @param watched whether its memory is looked at, which costs time
+ * @param onOutput called with its output, piece by piece
+ */
+export function start(
+  command: string,
+  args: string[],
+  options: SpawnOptions,
+  watched: boolean,
+  onOutput: (text: string) => void = () => {},
+): Started {
   const child = spawn(command, args, { ...options, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   let [output, errors] = ['', ''];
-  child.stdout!.on('data', text => (output += text));
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+    onOutput(text);
+  });
   child.stderr!.on('data', text => (errors += text));
   let most = 0;
   const look = () => {
