@@ -157,6 +157,7 @@ function planted({ file, replace, by }: { file: string; replace: string; by: str
 export function buildKernels(): string {
   const source = join(PLUGIN, 'kernels', 'all.cu');
   const common = ['-std=c++17', '-O3', '-Werror=all-warnings', source];
+  mkdirSync(OUT, { recursive: true }); // nvcc says nothing with its exit code where there is no folder
   const ptx = join(OUT, 'kernels.ptx');
   run('nvcc', ['-ptx', '-arch=compute_80', ...common, '-o', ptx]);
   writeFileSync(ptx, readFileSync(ptx, 'utf8').replace(/^\.version .*$/m, PTX_VERSION));
