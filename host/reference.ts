@@ -5,7 +5,13 @@ import { cacheRows, decodeRows, roundActivations } from './reference-formats.ts'
 export interface ReferenceOptions {
   /** Round the activations that meet quantised weights, as the WASM kernels do. Default false. */
   roundActivations?: boolean;
+  /** Round them as the CUDA kernels do: to 8 bits, beside some formats, where there are few tokens. Default false. */
+  roundAsGpu?: boolean;
 }
+
+/** host/cuda.ts: formats whose products are of integers, for at most so many tokens. */
+const GPU_INTEGER: DType[] = ['q8_0', 'q4_0', 'q4_k', 'q6_k'];
+const GPU_FEW = 8;
 
 /**
  * The executable specification: every op as the shortest loops that can be right, in f64. Slow on purpose, free to
@@ -15,6 +21,7 @@ export class Reference implements Backend {
   readonly name = 'reference';
   bytes = 0;
   readonly #round: boolean;
+  readonly #asGpu: boolean;
   /** A buffer's address is its index in these. */
   protected readonly buffers: (Float64Array | Int32Array)[] = [new Float64Array(0)];
   readonly #stored = new Map<Buf, Uint8Array>();
@@ -22,6 +29,7 @@ export class Reference implements Backend {
 
   constructor(options: ReferenceOptions = {}) {
     this.#round = options.roundActivations ?? false;
+    this.#asGpu = options.roundAsGpu ?? false;
   }
 
   reserve(): boolean {
@@ -129,7 +137,11 @@ export class Reference implements Backend {
   matmul(out: Buf, x: Buf, w: Tensor, n: number): void {
     const { rows, cols } = w;
     const o = this.floats(out);
-    const v = this.#round ? roundActivations(this.floats(x), n * cols, w.dtype) : this.floats(x);
+    let v = this.floats(x);
+    if (this.#round) v = roundActivations(v, n * cols, w.dtype);
+    // Q4_0 is a format that meets 8 bits
+    if (this.#asGpu && n <= GPU_FEW && GPU_INTEGER.includes(w.dtype))
+      v = roundActivations(v, n * cols, 'q4_0');
     const weights = this.#w(w);
     for (let t = 0; t < n; t++) {
       for (let r = 0; r < rows; r++) {
