@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type DataSource, sourcesFromConfig } from '../train/index.ts';
 import { choice, type Option, text, UsageError, type Values } from './args.ts';
+import { readText } from './terminal.ts';
 
 /** How files are read that are given without a configuration. */
 export const dataOptions: {
@@ -42,12 +42,12 @@ export async function sourcesFrom(
   return sourcesFromConfig(await readJson(config), config, path => resolve(dirname(config), path));
 }
 
-/** @throws UsageError for what is no JSON, with what the parser said */
+/** @throws FileError for a file that cannot be read; UsageError for what is no JSON, with what the parser said */
 export async function readJson(path: string): Promise<unknown> {
+  const text = await readText(path);
   try {
-    return JSON.parse(await readFile(path, 'utf8'));
+    return JSON.parse(text);
   } catch (cause) {
-    if (!(cause instanceof SyntaxError)) throw cause;
-    throw new UsageError(`${path}: expected JSON, got ${cause.message}`);
+    throw new UsageError(`${path}: expected JSON, got ${(cause as Error).message}`);
   }
 }

@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { type Command, command, flag, integer, only } from './args.ts';
 import { COUNT, modelOptions } from './options.ts';
 import { Progress } from './progress.ts';
 import { withModel } from './session.ts';
-import { jsonLine, readStdin, write } from './terminal.ts';
+import { jsonLine, readStdin, readText, write } from './terminal.ts';
 
 const windowOptions = {
   window: integer(
@@ -22,7 +21,7 @@ export const perplexity: Command = command({
   options: { ...windowOptions, json: flag('print one JSON object'), ...modelOptions },
   run: async (values, [path, file], interrupts) => {
     const { signal } = interrupts;
-    const text = await (file === '-' ? readStdin(signal) : readFile(file!, { encoding: 'utf8', signal }));
+    const text = await (file === '-' ? readStdin(signal) : readText(file!, signal));
     await withModel(path!, values, interrupts, async model => {
       const progress = new Progress();
       const onProgress = (at: { windows: number; total: number; perplexity: number }) =>

@@ -1,8 +1,9 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { plotHtml, plotRun, plotSvg } from '../train/index.ts';
 import { type Command, command, text, UsageError } from './args.ts';
 import { writeNewFile } from './new-file.ts';
+import { readText } from './terminal.ts';
 
 export const plot: Command = command({
   name: 'cria plot',
@@ -16,7 +17,7 @@ export const plot: Command = command({
       paths.map(async path => {
         const folder = (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
         const log = folder ? join(path, 'log.jsonl') : path;
-        const run = plotRun(basename(folder ? path : dirname(path)), await readLog(log));
+        const run = plotRun(basename(folder ? path : dirname(path)), await readText(log));
         if (run.losses.length === 0) throw new UsageError(`${log}: expected the log of a run, got no steps`);
         return run;
       }),
@@ -25,9 +26,3 @@ export const plot: Command = command({
     await writeNewFile(out, paths[0]!, write => write(drawn));
   },
 });
-
-function readLog(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch(error => {
-    throw new UsageError(`${path}: expected the log of a run, got ${(error as NodeJS.ErrnoException).code}`);
-  });
-}

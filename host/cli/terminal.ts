@@ -1,4 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import { addAbortSignal } from 'node:stream';
+import { unreadable } from '../runtime/node.ts';
 
 // Control characters move the cursor and recolour the screen; bidirectional marks reorder what is read.
 const UNSAFE = /[\p{Cc}\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/gu;
@@ -74,4 +76,14 @@ export async function* stdinLines(signal: AbortSignal): AsyncGenerator<string[]>
     if (lines.length > 0) yield lines;
   }
   if (held !== '') yield [held];
+}
+
+/** @throws FileError 'file-not-found', 'file-unreadable'; the signal's reason */
+export async function readText(path: string, signal?: AbortSignal): Promise<string> {
+  try {
+    return await readFile(path, { encoding: 'utf8', signal });
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw unreadable(path, cause);
+  }
 }

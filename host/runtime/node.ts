@@ -131,7 +131,8 @@ async function openPath(path: string | URL): Promise<Source> {
   };
 }
 
-function unreadable(name: string, cause: unknown): FileError {
+/** What to say of a file that the system did not give. */
+export function unreadable(name: string, cause: unknown): FileError {
   const { code = 'unknown', message = String(cause) } = cause as NodeJS.ErrnoException;
   const missing = code === 'ENOENT' || code === 'ENOTDIR';
   return new FileError(missing ? 'file-not-found' : 'file-unreadable', {
