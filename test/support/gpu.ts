@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { buildAddon, buildMock, type MockOptions, missingTool, OUT } from '../../gpu-plugin/build.ts';
-import { type OpenDeviceOptions, openDevice } from '../../gpu-plugin/index.ts';
+import { type Device, type OpenDeviceOptions, openDevice } from '../../gpu-plugin/index.ts';
 import type { Backend } from '../../host/backend.ts';
 import { Cuda } from '../../host/cuda.ts';
 
@@ -43,6 +43,20 @@ export function canBuildMock(what: string): boolean {
   return !missing;
 }
 
+/** A device that stays open when a backend is done with it: a GPU's context takes a third of a second to make. */
+function kept(device: Device): Device {
+  return {
+    kernel: (...args) => device.kernel(...args),
+    allocate: bytes => device.allocate(bytes),
+    memory: () => device.memory(),
+    launch: (...args) => device.launch(...args),
+    write: (...args) => device.write(...args),
+    copy: (...args) => device.copy(...args),
+    read: (...args) => device.read(...args),
+    close() {},
+  };
+}
+
 /**
  * `cuda(mock)` as one more backend; none where it cannot be built. With CRIA_GPU=1, what gpu-plugin/dist finds instead: a GPU.
  * @param reserve bytes for buffers that lie side by side; without, each ends at a page that nobody may touch
@@ -50,8 +64,9 @@ export function canBuildMock(what: string): boolean {
 export function gpuBackends(reserve = 0): Record<string, () => Promise<Backend>> {
   const onGpu = process.env['CRIA_GPU'] === '1';
   if (!onGpu && !canBuildMock('cuda(mock)')) return {};
+  const device = onGpu ? kept(openDevice({ folder: OUT }).device) : undefined;
   const make = async () => {
-    const backend = onGpu ? new Cuda(openDevice({ folder: OUT }).device) : cudaOnMock();
+    const backend = device ? new Cuda(device) : cudaOnMock();
     if (reserve > 0) backend.reserve(reserve);
     return backend;
   };
