@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { addAbortSignal } from 'node:stream';
-import { unreadable } from '../runtime/node.ts';
+import { FileError } from '../index.ts';
 
 // Control characters move the cursor and recolour the screen; bidirectional marks reorder what is read.
 const UNSAFE = /[\p{Cc}\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/gu;
@@ -84,6 +84,14 @@ export async function readText(path: string, signal?: AbortSignal): Promise<stri
     return await readFile(path, { encoding: 'utf8', signal });
   } catch (cause) {
     signal?.throwIfAborted();
-    throw unreadable(path, cause);
+    const { code } = cause as NodeJS.ErrnoException;
+    const missing = code === 'ENOENT';
+    throw new FileError(missing ? 'file-not-found' : 'file-unreadable', {
+      where: JSON.stringify(path),
+      expected: 'a text file that can be read',
+      got: missing ? 'no such file' : String(code),
+      hint: missing ? 'Check the path.' : 'Check the path and its permissions.',
+      cause,
+    });
   }
 }

@@ -132,7 +132,7 @@ async function openPath(path: string | URL): Promise<Source> {
 }
 
 /** What to say of a file that the system did not give. */
-export function unreadable(name: string, cause: unknown): FileError {
+function unreadable(name: string, cause: unknown): FileError {
   const { code = 'unknown', message = String(cause) } = cause as NodeJS.ErrnoException;
   const missing = code === 'ENOENT' || code === 'ENOTDIR';
   return new FileError(missing ? 'file-not-found' : 'file-unreadable', {
