@@ -57,7 +57,7 @@ async function measure(
   reps: number,
 ): Promise<Map<string, number>> {
   const child = fileURLToPath(new URL('cold-start-child.js', import.meta.url));
-  const cli = join(projectFolder(), 'dist', 'host', 'cli', 'main.js');
+  const cli = join(projectFolder(), 'dist', 'lib', 'cli.js');
   const wholes: Record<string, string[]> = {
     'node alone, from outside': ['-e', 'process.stdout.write("1")'],
     'open and tokens, from outside': [child, 'whole', path, prompt],

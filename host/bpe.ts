@@ -21,6 +21,7 @@ const BLOCK = 1024;
  * Reports the symbols of `text` from left to right. O(n log n) for n code points, whatever the text.
  *
  * @param text well-formed UTF-8 with U+2581 for a space.
+ * @internal
  */
 export function segment(lexicon: Lexicon, text: Uint8Array, emit: EmitSymbol, work?: WorkCounter): void {
   if (text.length <= BLOCK || !lexicon.wordsApart()) {

@@ -34,7 +34,10 @@ export async function buildModel(
       onProgress?.({ loaded, total });
     };
     const fingerprint = new Fingerprint(file);
-    const runner = await place.load(file, fingerprint.watch(source), limits, { signal, onLoaded });
+    const loading = place.load(file, fingerprint.watch(source), limits, { signal, onLoaded });
+    // where threads load, this one has the time
+    if (place.threads > 0) tokenizer?.prepare();
+    const runner = await loading;
     const loadMs = performance.now() - started;
     const info = infoOf(file, place, runner, options);
     return new Model(info, { runner, queue: new Queue(), tokenizer, config, limits, fingerprint, loadMs });

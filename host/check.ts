@@ -45,6 +45,7 @@ const LIKE_A_NAME = kind(
 /** Rules by option name; an option that is undefined is always right. */
 export type Rules = Record<string, Rule>;
 
+/** @internal */
 export const OPEN_RULES: Rules = {
   backend: kind("'auto', 'wasm', 'cuda' or 'reference'", v =>
     ['auto', 'wasm', 'cuda', 'reference'].some(name => name === v),
@@ -82,6 +83,7 @@ const SAMPLING_RULES: Rules = {
   seed: integer(0, Number.MAX_SAFE_INTEGER, 'an integer from 0 to 2^53 - 1'),
 };
 
+/** @internal */
 export const TOKEN_RULES: Rules = {
   ...SAMPLING_RULES,
   maxTokens: integer(0, LARGEST, 'an integer of at least 0'),
@@ -98,12 +100,16 @@ export const TOKEN_RULES: Rules = {
 };
 
 const SAMPLES = integer(1, 4096, 'an integer from 1 to 4096');
+/** @internal */
 export const BATCH_RULES: Rules = { ...TOKEN_RULES, samples: SAMPLES, onToken: CALLBACK };
+/** @internal */
 export const BEST_RULES: Rules = { ...TOKEN_RULES, samples: SAMPLES, score: CALLBACK };
 
+/** @internal */
 export const VOCABULARY_RULES: Rules = { signal: SIGNAL };
 
 const { contextLength, sequences, kvCache, threads, memoryLimit } = OPEN_RULES as Record<string, Rule>;
+/** @internal */
 export const ESTIMATE_RULES: Rules = {
   contextLength: contextLength!,
   sequences: sequences!,
@@ -113,13 +119,18 @@ export const ESTIMATE_RULES: Rules = {
   signal: SIGNAL,
 };
 
+/** @internal */
 export const TEXT: Rule = kind('a text', v => typeof v === 'string');
+/** @internal */
 export const SWITCH: Rule = kind('true or false', v => typeof v === 'boolean');
 
+/** @internal */
 export const ENCODE_RULES: Rules = { bos: SWITCH, eos: SWITCH, special: SWITCH };
 
+/** @internal */
 export const DECODER_RULES: Rules = { stripLeadingSpace: SWITCH };
 
+/** @internal */
 export const PERPLEXITY_RULES: Rules = {
   window: integer(1, LARGEST, 'an integer of at least 1'),
   windows: integer(1, LARGEST, 'an integer of at least 1'),
@@ -130,6 +141,7 @@ export const PERPLEXITY_RULES: Rules = {
 /**
  * Checks a caller's options before anything is done with them.
  * @throws OptionError 'option-type', 'option-range' or 'option-unknown'
+ * @internal
  */
 export function checkOptions(where: string, options: unknown, rules: Rules): void {
   if (!isObject(options) || Array.isArray(options)) {
@@ -162,6 +174,7 @@ export function checkOptions(where: string, options: unknown, rules: Rules): voi
   }
 }
 
+/** @internal */
 export function describe(value: unknown): string {
   if (typeof value === 'number' || value === null || value === undefined) return String(value);
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 40));

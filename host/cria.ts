@@ -65,7 +65,7 @@ export interface Cria {
   quantize(source: ModelSource, sink: Sink, options: QuantizeOptions): Promise<QuantizeReport>;
 }
 
-/** Cria on a runtime. */
+/** Cria on a runtime. @internal */
 export function criaOn(runtime: Runtime): Cria {
   const openOn: OpenSource = (source, signal) => openSource(source, signal, runtime.names);
 
@@ -75,10 +75,15 @@ export function criaOn(runtime: Runtime): Cria {
       const { signal } = options;
       const started = performance.now();
       signal?.throwIfAborted();
-      const opened = await openOn(source, signal);
-      const preparing = placeFor(runtime, options, opened.size);
+      const opening = openOn(source, signal);
+      const preparing = placeFor(runtime, options, opening);
+      preparing.catch(() => {}); // heard below, after what is wrong with the file
+      const close = () => preparing.then(place => place.close()).catch(() => {});
+      const opened = await opening.catch(async error => {
+        await close();
+        throw error;
+      });
       try {
-        preparing.catch(() => {}); // heard below, after what is wrong with the file
         const file = await readModelFile(opened, signal);
         const vocabulary =
           options.tokenizer === undefined
@@ -87,7 +92,7 @@ export function criaOn(runtime: Runtime): Cria {
         const tokenizer = vocabulary && new Tokenizer(vocabulary);
         return await buildModel(await preparing, file, opened, tokenizer, started, options);
       } catch (error) {
-        await preparing.then(place => place.close()).catch(() => {});
+        await close();
         throw error;
       } finally {
         await opened.close();
@@ -135,8 +140,8 @@ export function criaOn(runtime: Runtime): Cria {
   };
 }
 
-/** Threads and kernels begin to prepare themselves at once, while the header is read. */
-async function placeFor(runtime: Runtime, options: OpenOptions, bytes: number): Promise<Place> {
+/** Threads and kernels begin to prepare themselves at once, while the file is opened and its header read. */
+async function placeFor(runtime: Runtime, options: OpenOptions, opening: Promise<Source>): Promise<Place> {
   if (options.backend === 'reference') {
     const [{ Here }, { Reference }] = await Promise.all([import('./here.ts'), import('./reference.ts')]);
     return new Here(new Reference());
@@ -155,10 +160,11 @@ async function placeFor(runtime: Runtime, options: OpenOptions, bytes: number): 
       });
     }
   }
-  const count = ranksFor(runtime.threads, threads, bytes);
-  if (count > 0) {
+  if (ranksFor(runtime.threads, threads, 0) > 0) {
     try {
-      return await runtime.threads!.start(count);
+      return await runtime.threads!.start(
+        opening.then(({ size }) => ranksFor(runtime.threads, threads, size)),
+      );
     } catch (error) {
       // a bundle may have left the program of the threads behind
       if (threads !== 'auto' || (error as StateError).code !== 'thread-died') throw error;

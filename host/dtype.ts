@@ -30,7 +30,7 @@ export type CodesDType =
 /** Formats of the kv cache. */
 export type CacheDType = 'f32' | 'f16' | 'q8_0';
 
-/** Values and bytes of one block. */
+/** Values and bytes of one block. @internal */
 export const BLOCK: Record<DType, { values: number; bytes: number }> = {
   f32: { values: 1, bytes: 4 },
   f16: { values: 1, bytes: 2 },
@@ -50,7 +50,7 @@ export const BLOCK: Record<DType, { values: number; bytes: number }> = {
   iq4_xs: { values: 256, bytes: 136 },
 };
 
-/** Bytes of one block of four rows as the WASM kernels keep them (assembly/relayout.ts, assembly/block-formats.ts). */
+/** Bytes of one block of four rows as the WASM kernels keep them (assembly/relayout.ts, assembly/block-formats.ts). @internal */
 export const GROUPED: Partial<Record<DType, number>> = {
   q8_0: 144,
   q8_f32: 152,
@@ -67,7 +67,7 @@ export const GROUPED: Partial<Record<DType, number>> = {
   iq4_xs: 616,
 };
 
-/** Where half floats stand in a block: the numbers that may fail to be finite. */
+/** Where half floats stand in a block: the numbers that may fail to be finite. @internal */
 export const HALVES: Record<CodesDType, readonly number[]> = {
   q4_0: [0],
   q4_1: [0, 2],
@@ -85,28 +85,29 @@ export const HALVES: Record<CodesDType, readonly number[]> = {
 /**
  * Bits to which activations are rounded when they meet weights of a format (assembly/activations.ts): 7 beside signed
  * bytes, 8 beside small codes. None beside floats.
+ * @internal
  */
 export function activationBits(weights: DType): 7 | 8 | undefined {
   if (weights === 'f32' || weights === 'f16' || weights === 'bf16') return undefined;
   return weights.startsWith('q8') || weights.startsWith('iq4') ? 7 : 8;
 }
 
-/** Bytes of a block of 32 rounded activations in the build that takes more (assembly/activations.ts). */
+/** Bytes of a block of 32 rounded activations in the build that takes more (assembly/activations.ts). @internal */
 export const ACTIVATION_BLOCK = 72;
 
-/** Bytes that attention works in: 32 keys and as many values as f32, a largest score and a sum for each query. */
+/** Bytes that attention works in: 32 keys and as many values as f32, a largest score and a sum for each query. @internal */
 export function attentionBytes(queries: number, headDim: number): number {
   return 2 * 32 * 16 * Math.ceil(headDim / 4) + 8 * queries;
 }
 
-/** Bytes that a tensor takes in WASM memory. */
+/** Bytes that a tensor takes in WASM memory. @internal */
 export function memoryBytes({ dtype, rows, cols }: { dtype: DType; rows: number; cols: number }): number {
   const block = GROUPED[dtype];
   if (block === undefined) return rows * rowBytes(dtype, cols);
   return Math.ceil(rows / 4) * (cols / BLOCK[dtype].values) * block;
 }
 
-/** Bytes of a row of `cols` values; `cols` is a multiple of the block's values. */
+/** Bytes of a row of `cols` values; `cols` is a multiple of the block's values. @internal */
 export function rowBytes(dtype: DType, cols: number): number {
   return (cols / BLOCK[dtype].values) * BLOCK[dtype].bytes;
 }

@@ -20,7 +20,7 @@ export interface Estimate extends MemoryPlan {
 
 const PAGE = 65536;
 
-/** @throws OptionError 'option-range' */
+/** @throws OptionError 'option-range' @internal */
 export function estimateFile(
   file: Pick<ModelFile, 'config' | 'tensors'>,
   source: { size: number; held?: number },

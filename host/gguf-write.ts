@@ -11,7 +11,7 @@ export type GgufValue =
   | { type: 'array'; of: 'string'; value: readonly string[] }
   | { type: 'array'; of: 'bool'; value: readonly boolean[] };
 
-/** A tensor to write. */
+/** A tensor to write. @internal */
 export interface GgufTensorData {
   name: string;
   /** Fastest first: [cols, rows]. */
@@ -100,6 +100,7 @@ function tensorBytes({ name, dims, ggmlType }: GgufTensorData): number {
  * written in the order given; `general.alignment` is added where it is not the default.
  *
  * @throws RangeError (plain: a fault of the program) if a tensor's data do not have the length that its shape and type say
+ * @internal
  */
 export function* ggufChunks(
   metadata: Iterable<readonly [key: string, value: GgufValue]>,
@@ -143,7 +144,7 @@ export function* ggufChunks(
   }
 }
 
-/** A whole GGUF file in memory; see `ggufChunks`. */
+/** A whole GGUF file in memory; see `ggufChunks`. @internal */
 export function writeGguf(
   metadata: Iterable<readonly [key: string, value: GgufValue]>,
   tensors: readonly GgufTensorData[],

@@ -28,6 +28,7 @@ interface ReportOptions extends EstimateOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** @internal */
 export async function report(
   source: Source,
   options: ReportOptions,

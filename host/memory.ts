@@ -26,7 +26,7 @@ const BATCH = 64;
 /** Rows of logits at once: a vocabulary of 32,000 makes 2 MB of 16. */
 const OUTPUTS = 16;
 
-/** @throws OptionError 'option-range' for a context longer than the model's, or a format that its heads do not fit */
+/** @throws OptionError 'option-range' for a context longer than the model's, or a format that its heads do not fit @internal */
 export function limitsOf(config: LlamaConfig, room: Room = {}): LlamaLimits {
   const { contextLength = config.contextLength, sequences = 1, kvCache = 'f32' } = room;
   if (contextLength > config.contextLength) {
@@ -81,9 +81,9 @@ type RankPlan = Pick<MemoryPlan, 'weights' | 'cache' | 'activations' | 'kernels'
   scratch: number;
 };
 
-/** One WebAssembly memory must stay below it. */
+/** One WebAssembly memory must stay below it. @internal */
 export const MOST: number = 2 ** 32 - 2 ** 24;
-/** Where the kernels' constants end, at most: `heapBase`. */
+/** Where the kernels' constants end, at most: `heapBase`. @internal */
 export const KERNEL_BYTES: number = 2 ** 14;
 /** Bytes of weights read at once: large enough for the disk, small enough to answer an abort. */
 const PIECE = 2 ** 20;
@@ -92,7 +92,7 @@ const PIECES = 3;
 /** Bytes of a file's header, as they are read at first. */
 const HEADER = 2 ** 20;
 
-/** Rows of a tensor that are read and laid out at once. */
+/** Rows of a tensor that are read and laid out at once. @internal */
 export function rowsAtOnce(dtype: DType, cols: number): number {
   return Math.max(1, Math.floor(PIECE / (rowBytes(dtype, cols) * ROWS_TOGETHER))) * ROWS_TOGETHER;
 }
@@ -100,6 +100,7 @@ export function rowsAtOnce(dtype: DType, cols: number): number {
 /**
  * @param limit bytes that the whole model may take, if the caller set a limit
  * @throws StateError 'out-of-memory' for a plan that no memory can hold, before any of it is taken
+ * @internal
  */
 export function checkMemory(plan: MemoryPlan, name: string, limit: number = Number.POSITIVE_INFINITY): void {
   if (plan.largest >= MOST) {
@@ -116,7 +117,7 @@ export function checkMemory(plan: MemoryPlan, name: string, limit: number = Numb
   }
 }
 
-/** @throws StateError 'out-of-memory' if the engine refuses a rank's memory: none of it is taken then. */
+/** @throws StateError 'out-of-memory' if the engine refuses a rank's memory: none of it is taken then. @internal */
 export function takeMemory(
   backend: Backend,
   file: Pick<ModelFile, 'config' | 'tensors'>,
@@ -155,6 +156,7 @@ function outOfMemory(where: string, expected: string, got: string): StateError {
  * The memory that `open` will take on the WASM backend, from the header alone: to the byte but for the kernels' own,
  * of which there may be less.
  * @param held bytes that the source keeps while it is read
+ * @internal
  */
 export function planMemory(
   file: Pick<ModelFile, 'config' | 'tensors'>,
@@ -239,7 +241,7 @@ function aligned(bytes: number): number {
   return Math.ceil(bytes / ALIGN) * ALIGN;
 }
 
-/** Bytes of all weights as they are stored. */
+/** Bytes of all weights as they are stored. @internal */
 export function storedBytes(tensors: Iterable<StoredTensor>): number {
   let total = 0;
   for (const { rows, cols, dtype } of tensors) total += rows * rowBytes(dtype, cols);

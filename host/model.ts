@@ -34,7 +34,7 @@ export class Model {
   readonly info: ModelInfo;
   readonly #engine: Engine;
 
-  /** Use `open`. */
+  /** Use `open`. @internal */
   constructor(info: ModelInfo, engine: Engine) {
     this.info = info;
     this.#engine = engine;

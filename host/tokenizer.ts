@@ -157,6 +157,13 @@ export class Tokenizer {
     return this.byteOfId[id] ?? -1;
   }
 
+  /** Makes what `encode` needs, or else its first call does. @internal */
+  prepare(): Lexicon {
+    const { scores, types } = this.vocabulary;
+    this.lexicon ??= lexiconOf(this.texts, scores, types);
+    return this.lexicon;
+  }
+
   private encodeText(text: string, ids: number[], work: WorkCounter | undefined): void {
     if (text === '') return;
     const prefixed = this.vocabulary.addSpacePrefix ? ` ${text}` : text;
@@ -171,9 +178,7 @@ export class Tokenizer {
         afterUnknown = this.pushBytes(escaped.subarray(start, start + length), ids, afterUnknown);
       }
     };
-    const { scores, types } = this.vocabulary;
-    this.lexicon ??= lexiconOf(this.texts, scores, types);
-    segment(this.lexicon, escaped, emit, work);
+    segment(this.prepare(), escaped, emit, work);
   }
 
   /** Pushes the bytes of a character that has no piece; returns true if it became the unknown piece instead. */

@@ -59,7 +59,7 @@ function run(args: string[], driver = ''): { lines: Line[]; warnings: string } {
 function installCria(): void {
   mkdirSync(join(modules, 'cria/dist'), { recursive: true });
   copyFileSync(join(projectRoot, 'package.json'), join(modules, 'cria/package.json'));
-  cpSync(join(projectRoot, 'dist/host'), join(modules, 'cria/dist/host'), { recursive: true });
+  cpSync(join(projectRoot, 'dist/lib'), join(modules, 'cria/dist/lib'), { recursive: true });
   writeFileSync(join(app, 'tiny.gguf'), tinyModel({ dtype: 'Q8_0' }));
   writeFileSync(join(app, 'app.mjs'), PROGRAM);
 }

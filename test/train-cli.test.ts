@@ -16,7 +16,7 @@ import { tinyModel, uniform } from './support/tiny-model.ts';
 const folder = mkdtempSync(join(tmpdir(), 'cria-train-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const at = (name: string) => join(folder, name);
-const MAIN = fileURLToPath(new URL('../host/cli/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../lib/cli.js', import.meta.url));
 
 /** Stories of few words, so that a tiny model learns something at once. */
 function stories(seed: number, count: number): string {

@@ -1,7 +1,7 @@
 // A worker of one's own: `open` computes in it, or in threads that it starts. Import maps do not reach workers; a bundler
 // makes this `import { open } from 'cria'`.
 
-import { open } from '/dist/host/entries/browser.js';
+import { open } from '/dist/lib/browser.js';
 
 const opening = open(new URL('model.gguf', import.meta.url));
 

@@ -1,7 +1,7 @@
 // The worker in which the page's model is opened and asked, so that the page's own thread never waits. It answers messages
 // { id, call, args } with any number of { id, event } and one { id, result } or { id, error }.
 
-import { open } from '../../dist/host/entries/browser.js';
+import { open } from '../../dist/lib/browser.js';
 import { fromAddress, fromFile } from './kept.js';
 
 let model;

@@ -1,7 +1,7 @@
 // Models that are kept on this device: in the Cache API, under their address or, for a file, under one of this page's own.
 // Pages that are not served over https: or from localhost have no caches and keep nothing.
 
-import { cached } from '../../dist/host/entries/sources.js';
+import { cached } from '../../dist/lib/sources-web.js';
 
 const NAME = 'cria models';
 const FILES = new URL('kept/', import.meta.url).href;

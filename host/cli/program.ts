@@ -1,12 +1,12 @@
 import { createRequire } from 'node:module';
-import { CriaError, StateError } from '../index.ts';
+import { CriaError } from '../index.ts';
 import { type Command, UsageError, wantsHelp } from './args.ts';
 import { commandHelp, programHelp, usageLine } from './help.ts';
 import { Interrupted, Interrupts } from './interrupts.ts';
 import { isClosedPipe, oneLine, write } from './terminal.ts';
 
 /** Each is loaded when it is needed: a file costs half a millisecond. */
-const commands = new Map<string, () => Promise<Command | undefined>>([
+const commands = new Map<string, () => Promise<Command>>([
   ['run', async () => (await import('./run.ts')).run],
   ['chat', async () => (await import('./chat.ts')).chat],
   ['show', async () => (await import('./show.ts')).show],
@@ -14,23 +14,13 @@ const commands = new Map<string, () => Promise<Command | undefined>>([
   ['perplexity', async () => (await import('./perplexity.ts')).perplexity],
   ['split', async () => (await import('./split.ts')).split],
   ['quantize', async () => (await import('./quantize.ts')).quantize],
-  ['train', async () => (await training(import('./train.ts')))?.train],
-  ['export', async () => (await training(import('./export.ts')))?.exportModel],
-  ['plot', async () => (await training(import('./plot.ts')))?.plot],
-  ['tokenizer train', async () => (await training(import('./tokenizer-train.ts')))?.tokenizerTrain],
-  ['data report', async () => (await training(import('./data-report.ts')))?.dataReport],
-  ['carbon', async () => (await training(import('./carbon.ts')))?.carbon],
+  ['train', async () => (await import('./train.ts')).train],
+  ['export', async () => (await import('./export.ts')).exportModel],
+  ['plot', async () => (await import('./plot.ts')).plot],
+  ['tokenizer train', async () => (await import('./tokenizer-train.ts')).tokenizerTrain],
+  ['data report', async () => (await import('./data-report.ts')).dataReport],
+  ['carbon', async () => (await import('./carbon.ts')).carbon],
 ]);
-
-/** Training is in the repository and not in the package, which it would make too large: undefined there. */
-async function training<T>(loading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await loading;
-  } catch (error) {
-    if ((error as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND') return undefined;
-    throw error;
-  }
-}
 
 const PROGRAM_USAGE = 'Usage: cria COMMAND [arguments] [options]; cria --help lists the commands';
 
@@ -38,33 +28,22 @@ const PROGRAM_USAGE = 'Usage: cria COMMAND [arguments] [options]; cria --help li
 export async function program(argv: string[]): Promise<number> {
   const [name, ...rest] = argv;
   const found = find(argv);
-  const command = await found?.load();
-  if (found && command) return execute(command, found.rest);
+  if (found) return execute(await found.load(), found.rest);
   return guarded(PROGRAM_USAGE, async () => {
     if (name === '--version') return write(`${version()}\n`);
     if (name === 'help' || name === '--help' || name === '-h') return write(await help(rest));
     if (name === undefined) throw new UsageError('a command is missing');
-    if (found) throw leftOut(name);
     throw unknown(argv);
   });
 }
 
 /** The command that arguments begin with; a name may be two words. */
-function find(argv: string[]): { load: () => Promise<Command | undefined>; rest: string[] } | undefined {
+function find(argv: string[]): { load: () => Promise<Command>; rest: string[] } | undefined {
   for (const words of [1, 2]) {
     const load = commands.get(argv.slice(0, words).join(' '));
     if (load && argv.length >= words) return { load, rest: argv.slice(words) };
   }
   return undefined;
-}
-
-function leftOut(name: string): StateError {
-  return new StateError('unsupported-runtime', {
-    where: `cria ${name}`,
-    expected: 'training, which is in a clone of the repository',
-    got: 'the package, without it',
-    hint: 'Clone the repository and run npm ci there.',
-  });
 }
 
 function unknown([name, second]: string[]): UsageError {
@@ -83,12 +62,9 @@ export function execute(command: Command, argv: string[]): Promise<number> {
 
 async function help(words: string[]): Promise<string> {
   const found = find(words);
-  const command = await found?.load();
-  if (command) return commandHelp(command);
-  if (found) throw leftOut(words.join(' '));
+  if (found) return commandHelp(await found.load());
   if (words.length === 0) {
-    const loaded = await Promise.all([...commands.values()].map(load => load()));
-    return programHelp(loaded.filter(command => command !== undefined));
+    return programHelp(await Promise.all([...commands.values()].map(load => load())));
   }
   throw unknown(words);
 }

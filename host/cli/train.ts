@@ -97,7 +97,7 @@ async function prepare(job: TrainJob, dryRun: boolean, signal: AbortSignal): Pro
     ranks: job.ranks,
     from: from?.weights,
   });
-  const { parameters } = trainer.model;
+  const { parameters } = trainer;
   const perToken = flopsPerToken(parameters, trainer.llama, config.tied, config.contextLength);
   return { trainer, tokenizer, store, run, flops: perToken * tokensOfStep(config) };
 }

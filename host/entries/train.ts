@@ -1,16 +1,12 @@
 // The entry of training where there are no files: tokens are kept in memory, or in a store of one's own.
 
-import { threadOf } from '../runtime/browser.ts';
+import { startTrainThread } from '../runtime/browser-train.ts';
 import { names } from '../runtime/web.ts';
 import { type TrainCria, trainOn } from '../train/on.ts';
 
 export * from '../train/all.ts';
 
-/** Bundlers know this form, and bundle the worker too. */
-const startThread = () =>
-  threadOf(new Worker(new URL('../runtime/browser-train-worker.js', import.meta.url), { type: 'module' }));
-
-const train = trainOn(names, typeof Worker === 'function' ? startThread : undefined);
+const train = trainOn(names, typeof Worker === 'function' ? startTrainThread : undefined);
 export const readDocuments: TrainCria['readDocuments'] = train.readDocuments;
 export const sourceHash: TrainCria['sourceHash'] = train.sourceHash;
 export const tokensOf: TrainCria['tokensOf'] = train.tokensOf;

@@ -71,6 +71,7 @@ const HALF_LIMIT = 65520;
  * @throws FileError for what is wrong with the file: also 'unsupported-dtype' for a type that cannot be read, or values
  *   that the wanted type cannot hold, and 'non-finite-weights'; OptionError; the signal's reason; what `sink` throws. What
  *   has been written is then no model.
+ * @internal
  */
 export async function quantize(
   source: ModelSource,

@@ -31,12 +31,12 @@ const FILE_TYPES: Record<QuantizeType, readonly [id: number, base: StoredType]> 
 };
 export const QUANTIZE_TYPES: readonly QuantizeType[] = Object.keys(FILE_TYPES) as QuantizeType[];
 
-/** The number of `type` in `general.file_type`. */
+/** The number of `type` in `general.file_type`. @internal */
 export function fileTypeId(type: QuantizeType): number {
   return FILE_TYPES[type][0];
 }
 
-/** What the rules look at beside a tensor's name. */
+/** What the rules look at beside a tensor's name. @internal */
 export interface Family {
   nLayers: number;
   /** Query heads for each key-value head. */
@@ -45,6 +45,7 @@ export interface Family {
   tied: boolean;
 }
 
+/** @internal */
 export interface Target {
   type: StoredType;
   /** What the tensor would be if `type`, which its rows can be divided into, were not a makeshift. */
@@ -57,6 +58,7 @@ export interface Target {
  *
  * @param pure give every matrix the file's own type
  * @returns undefined for what stays as it is: norms and other vectors
+ * @internal
  */
 export function targetOf(
   fileType: QuantizeType,

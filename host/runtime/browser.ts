@@ -17,11 +17,9 @@ export const runtime: Runtime = {
   },
 };
 
-/** Starts a rank's program in a thread. */
-function startThread(): Thread {
-  // bundlers know this form, and bundle the worker too
-  return threadOf(new Worker(new URL('./browser-worker.js', import.meta.url), { type: 'module' }));
-}
+/** Starts the program of a rank. Bundlers know this form, and bundle the worker too. */
+const startThread = (): Thread =>
+  threadOf(new Worker(new URL('./browser-worker.js', import.meta.url), { type: 'module' }));
 
 export function threadOf(worker: Worker): Thread {
   return {

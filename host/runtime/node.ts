@@ -1,6 +1,5 @@
 // Files and threads under Node, Deno and Bun, which all have node:fs and node:worker_threads.
 
-import { createHash } from 'node:crypto';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
@@ -9,8 +8,11 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { FileError } from '../errors.ts';
 import type { Source } from '../source.ts';
+import { RemoteRunner } from '../workers/remote-runner.ts';
 import type { Thread } from '../workers/thread.ts';
 import type { Names, Runtime } from './runtime.ts';
+
+const require = createRequire(import.meta.url);
 
 export const names: Names = {
   async open(name, signal, window) {
@@ -29,6 +31,8 @@ export const runtime: Runtime = {
   kernels: async () => (await import('../inlined.ts')).kernels(),
   names,
   sha256() {
+    // loading it costs a first token 7 ms
+    const { createHash } = require('node:crypto') as typeof import('node:crypto');
     const hash = createHash('sha256');
     return { update: bytes => void hash.update(bytes), digest: () => hash.digest('hex') };
   },
@@ -40,10 +44,7 @@ export const runtime: Runtime = {
   threads: {
     processors: availableParallelism,
     sharesMemory: () => true,
-    async start(count) {
-      const { RemoteRunner } = await import('../workers/remote-runner.ts');
-      return RemoteRunner.start(count, startThread, runtime.kernels);
-    },
+    start: count => RemoteRunner.start(count, startThread, runtime.kernels),
   },
 };
 
@@ -51,19 +52,19 @@ export const runtime: Runtime = {
 function gpuPlugin(): string | undefined {
   try {
     // a fifth of the time of a failing import
-    return pathToFileURL(createRequire(import.meta.url).resolve('cria-cuda')).href;
+    return pathToFileURL(require.resolve('cria-cuda')).href;
   } catch {
     return undefined;
   }
 }
 
-/** Starts a rank's program in a thread. */
-function startThread(): Thread {
-  return threadOf(new URL('./node-worker.js', import.meta.url));
-}
+/** Starts the program of a rank. */
+const startThread = (): Thread => threadOf(new URL('./node-worker.js', import.meta.url));
 
-/** Starts a program in a thread. */
-export function threadOf(program: URL): Thread {
+/** Starts the program of a rank that trains. */
+export const startTrainThread = (): Thread => threadOf(new URL('./node-train-worker.js', import.meta.url));
+
+function threadOf(program: URL): Thread {
   // flags of the process are not for it: `node --input-type=module --eval` is one that a file cannot be run with
   const worker = new Worker(program, { execArgv: [] });
   let ended = false;

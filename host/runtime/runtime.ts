@@ -51,6 +51,10 @@ export interface Threads {
   processors(): number;
   /** Whether threads can share memory: pages must be isolated from other origins for it. */
   sharesMemory(): boolean;
-  /** @throws StateError 'thread-died' if the program of a thread cannot be loaded, or there are no more */
-  start(count: number): Promise<Place>;
+  /**
+   * Starts as many threads as there will be ranks, the first at once.
+   * @throws what `count` rejects with; StateError 'thread-died' if the program of a thread cannot be loaded, or there are
+   * no more
+   */
+  start(count: Promise<number>): Promise<Place>;
 }

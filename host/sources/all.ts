@@ -27,7 +27,7 @@ export type Parts = (
   part: (name: string) => ModelSource | Promise<ModelSource>,
 ) => Source;
 
-/** `parts` with what opens their paths and URLs. */
+/** `parts` with what opens their paths and URLs. @internal */
 export function partsOn(names: Names): Parts {
   return (manifest, part) =>
     openParts(manifest, 'manifest', async name => openSource(await part(name), undefined, names));

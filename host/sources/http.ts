@@ -25,7 +25,7 @@ export interface HttpOptions {
 
 export const BUFFER_LIMIT: number = 2 ** 28;
 
-/** What a server answered. */
+/** What a server answered. @internal */
 export interface Answer {
   flow: Flow;
   /** Of the whole file, if it is told. */
@@ -110,7 +110,7 @@ async function ask(
   return answerOf(response, url, offset);
 }
 
-/** What a response to `bytes=OFFSET-` says. @throws Broken, FileError */
+/** What a response to `bytes=OFFSET-` says. @throws Broken, FileError @internal */
 export async function answerOf(response: Response, name: string, offset = 0): Promise<Answer> {
   const { status, headers, body } = response;
   const version = headers.get('etag')?.replace(/^W\//, '') ?? headers.get('last-modified') ?? undefined;
@@ -166,6 +166,7 @@ function refused(
   return new FileError(code, { where, expected, got, hint, cause });
 }
 
+/** @internal */
 export function changed(name: string, before: string, now: string): FileError {
   return new FileError('file-changed', {
     where: name,

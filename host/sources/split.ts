@@ -45,7 +45,7 @@ const RULES: Rules = {
   onProgress: OPEN_RULES['onProgress']!,
 };
 
-/** See `Cria.split`. */
+/** See `Cria.split`. @internal */
 export async function split(
   source: ModelSource,
   sinkFor: SinkFor,

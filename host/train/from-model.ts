@@ -18,6 +18,7 @@ export interface FirstModel {
 /**
  * The weights of a model file as f32, of any type that can be quantised.
  * @throws FileError
+ * @internal
  */
 export async function weightsFrom(
   model: ModelSource,

@@ -17,7 +17,7 @@ export interface RunInputs {
   from?: Float32Array | undefined;
 }
 
-/** A name for a run: the same inputs give the same, and no others do. */
+/** A name for a run: the same inputs give the same, and no others do. @internal */
 export async function runIdentity(
   { config, tokenizer, sources, data, from }: RunInputs,
   open: OpenSource = openSource,

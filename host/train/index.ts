@@ -1,6 +1,6 @@
 // The entry of training under Node, Deno and Bun: what training is made of, for programs.
 
-import { names, threadOf } from '../runtime/node.ts';
+import { names, startTrainThread } from '../runtime/node.ts';
 import { files } from '../runtime/node-files.ts';
 import { folderStoreOn, type TokenStore } from './data/token-store.ts';
 import { type TrainCria, trainOn } from './on.ts';
@@ -8,7 +8,7 @@ import { type RunStore, runFolderOn } from './run-store.ts';
 
 export * from './all.ts';
 
-const train = trainOn(names, () => threadOf(new URL('../runtime/node-train-worker.js', import.meta.url)));
+const train = trainOn(names, startTrainThread);
 export const readDocuments: TrainCria['readDocuments'] = train.readDocuments;
 export const sourceHash: TrainCria['sourceHash'] = train.sourceHash;
 export const tokensOf: TrainCria['tokensOf'] = train.tokensOf;

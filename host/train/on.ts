@@ -51,6 +51,7 @@ export interface TrainCria {
 /**
  * Training on a runtime.
  * @param startThread starts a thread that runs `runTrainRank`, where there are threads
+ * @internal
  */
 export function trainOn(names: Names, startThread?: () => Thread): TrainCria {
   const open: OpenSource = (source, signal) => openSource(source, signal, names);

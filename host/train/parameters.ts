@@ -28,7 +28,7 @@ export class Parameters {
   readonly count: number;
   readonly #config: LlamaConfig;
 
-  /** @param tied whether the output matrix is the table of embeddings */
+  /** @param tied whether the output matrix is the table of embeddings @internal */
   constructor(config: LlamaConfig, tied: boolean) {
     const { vocabSize, dim } = config;
     const shapes = [...llamaShapes(config)];
@@ -44,14 +44,14 @@ export class Parameters {
     this.#config = config;
   }
 
-  /** A buffer of these parameters, or of anything that each of them has one of, all 0. */
+  /** A buffer of these parameters, or of anything that each of them has one of, all 0. @internal */
   alloc(backend: TrainBackend): Buf {
     const buf = backend.allocF32(this.size);
     backend.zero(buf, this.size);
     return buf;
   }
 
-  /** The tensors of a buffer of parameters, as a model takes them; they share its memory. */
+  /** The tensors of a buffer of parameters, as a model takes them; they share its memory. @internal */
   tensors(backend: TrainBackend, buf: Buf, ropeFactors?: Tensor): LlamaWeights {
     const tensors = new Map<string, Tensor>();
     for (const { name, first, rows, cols } of this.list) {

@@ -9,7 +9,7 @@ export interface RunStore extends TokenStore {
   remove(name: string): Promise<void>;
 }
 
-/** A folder, which is made when it is first written to. */
+/** A folder, which is made when it is first written to. @internal */
 export function runFolderOn(files: Files, folder: string): RunStore {
   return {
     ...folderStoreOn(files, folder),

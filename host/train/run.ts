@@ -122,7 +122,7 @@ export async function* runTraining({
   }
 }
 
-/** A text of its own for each step, the same in every run of the same configuration. */
+/** A text of its own for each step, the same in every run of the same configuration. @internal */
 export async function sample(
   writer: Writer,
   tokenizer: Tokenizer,

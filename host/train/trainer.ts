@@ -9,6 +9,7 @@ import type { TrainBatch, TrainData } from './data.ts';
 import { initialWeights } from './initial.ts';
 import { TrainLlama } from './llama.ts';
 import type { MicroBatch } from './micro-batch.ts';
+import type { Parameters } from './parameters.ts';
 import { type Answer, type Rank, startRanks } from './ranks.ts';
 import { rateAt } from './schedule.ts';
 import { TrainWasm, trainKernels } from './wasm.ts';
@@ -20,7 +21,7 @@ export interface TrainerOptions {
   vocabSize: number;
   /** Threads that compute side by side, the calling one included. Default 1, as where there are no threads. */
   ranks?: number;
-  /** Starts a thread that runs `runTrainRank`; the entry of training gives it. */
+  /** Starts a thread that runs `runTrainRank`; the entry of training gives it. @internal */
   startThread?: (() => Thread) | undefined;
   /** The first weights, a buffer of parameters; default: random ones. */
   from?: Float32Array | undefined;
@@ -73,8 +74,9 @@ export class Diverged extends StateError {
  */
 export class Trainer {
   readonly config: TrainConfig;
+  /** @internal */
   readonly model: TrainLlama;
-  /** The gradient of the last step that was begun, a buffer of parameters. */
+  /** The gradient of the last step that was begun, a buffer of parameters. @internal */
   readonly gradient: Buf;
   readonly #data: TrainData;
   readonly #optimiser: AdamW;
@@ -85,7 +87,7 @@ export class Trainer {
   /** The lowest validation loss so far; undefined before the first. */
   best: number | undefined;
 
-  /** @throws OptionError for what the options make; StateError 'out-of-memory', 'thread-died' */
+  /** @throws OptionError for what the options make; StateError 'out-of-memory', 'thread-died' @internal */
   static async create(
     options: TrainOptions,
     data: TrainData,
@@ -107,7 +109,7 @@ export class Trainer {
     }
   }
 
-  /** Use `create`. */
+  /** Use `create`. @internal */
   constructor(config: TrainConfig, model: TrainLlama, data: TrainData, others: Rank[], first: Float32Array) {
     this.config = config;
     this.model = model;
@@ -117,6 +119,10 @@ export class Trainer {
     this.gradient = parameters.alloc(backend);
     this.#optimiser = new AdamW(backend, parameters, weights, this.gradient, config);
     backend.writeF32(weights, first);
+  }
+
+  get parameters(): Parameters {
+    return this.model.parameters;
   }
 
   /** Steps done. */

@@ -20,12 +20,9 @@ interface Caller {
 /** A model whose ranks compute in threads of their own; this one stays free. */
 export class RemoteRunner implements Place, Runner {
   readonly backend = 'wasm';
-  readonly threads: number;
   bytes = 0;
-  readonly #threads: Thread[];
+  readonly #threads: Thread[] = [];
   readonly #module: Promise<WebAssembly.Module>;
-  /** Settles when the programs of all threads have begun. */
-  readonly #started: Promise<void>;
   #callers = new Map<number, Caller>();
   #next = 0;
   /** Settles when the call before has ended in the thread. */
@@ -36,25 +33,31 @@ export class RemoteRunner implements Place, Runner {
   #loading: { take(message: FromWorker, rank: number): void; fail(error: Error): void } | undefined;
 
   /**
-   * Threads whose programs have begun; the kernels are compiled meanwhile.
-   * @throws StateError 'thread-died' if a program is not found, or the system has no more threads
+   * Threads whose programs have begun; the kernels are compiled meanwhile. The first begins at once, before it is known
+   * whether there will be more.
+   * @throws what `count` rejects with; StateError 'thread-died' if a program is not found, or the system has no more threads
    */
   static async start(
-    count: number,
+    count: Promise<number>,
     startThread: () => Thread,
     kernels: () => Promise<WebAssembly.Module>,
   ): Promise<RemoteRunner> {
-    const threads: Thread[] = [];
+    const runner = new RemoteRunner(kernels());
+    const beginning = [runner.#begin(startThread)];
+    beginning[0]!.catch(() => {}); // heard below
+    const ranks = await count.catch(async reason => {
+      await runner.close();
+      throw reason;
+    });
     try {
-      while (threads.length < count) threads.push(startThread());
-      const runner = new RemoteRunner(threads, kernels());
-      await runner.#started;
+      while (beginning.length < ranks) beginning.push(runner.#begin(startThread));
+      await Promise.all(beginning);
       return runner;
     } catch (cause) {
-      await Promise.all(threads.map(thread => thread.end()));
+      await runner.close();
       throw new StateError('thread-died', {
         where: 'open: threads',
-        expected: `${count} threads that begin`,
+        expected: `${ranks} threads that begin`,
         got: String(cause),
         hint: "Take fewer, or 0; a bundle must keep the package's files beside each other.",
         cause,
@@ -62,26 +65,32 @@ export class RemoteRunner implements Place, Runner {
     }
   }
 
-  private constructor(threads: Thread[], module: Promise<WebAssembly.Module>) {
-    this.threads = threads.length;
-    this.#threads = threads;
+  private constructor(module: Promise<WebAssembly.Module>) {
     this.#module = module;
     module.catch(() => {}); // heard when it is needed
-    let waiting = threads.length;
-    this.#started = new Promise((resolve, reject) => {
-      this.#loading = {
-        fail: reject,
-        take: message => {
-          if (message.kind === 'started' && --waiting === 0) resolve();
-        },
-      };
-    });
-    for (const [rank, thread] of threads.entries()) {
+  }
+
+  /** Starts one more rank; settles when its program has begun. */
+  async #begin(startThread: () => Thread): Promise<void> {
+    const thread = startThread();
+    const rank = this.#threads.push(thread) - 1;
+    await new Promise<void>((resolve, reject) => {
       thread.listen(
-        message => this.#hear(message as FromWorker, rank),
-        why => this.#fail(threadDied(rank, why)),
+        message => {
+          if ((message as FromWorker).kind === 'started') resolve();
+          else this.#hear(message as FromWorker, rank);
+        },
+        why => {
+          const error = threadDied(rank, why);
+          reject(error);
+          this.#fail(error);
+        },
       );
-    }
+    });
+  }
+
+  get threads(): number {
+    return this.#threads.length;
   }
 
   /** Has every rank load its share. */

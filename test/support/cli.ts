@@ -17,8 +17,8 @@ export interface Running {
   ended: Promise<Ended>;
 }
 
-const MAIN = fileURLToPath(new URL('../../host/cli/main.js', import.meta.url));
-export const START: string = fileURLToPath(new URL('../../host/cli/start.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../lib/cli.js', import.meta.url));
+export const START: string = fileURLToPath(new URL('../../lib/start.js', import.meta.url));
 
 /** Starts the built command. Its stdin stays open; `output` is a file for its stdout instead of a pipe. */
 export function start(

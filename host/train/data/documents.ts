@@ -34,7 +34,7 @@ export interface DataDocument {
   attribution?: string;
 }
 
-/** A row of JSONL or Parquet, and where it stands. */
+/** A row of JSONL or Parquet, and where it stands. @internal */
 export interface DataRecord {
   value: unknown;
   where: string;
@@ -50,6 +50,7 @@ export const SEPARATOR = '<|endoftext|>';
  * @param open opens paths and URLs; default: only bytes and sources are read
  * @throws FileError 'bad-text' for what is not UTF-8, 'bad-record' for a line or row without a text, 'bad-parquet', and as
  *   `open` does for files; StateError 'needs-package' without hyparquet; the signal's reason
+ * @internal
  */
 export async function* readDocuments(
   source: DataSource,
@@ -130,7 +131,7 @@ function textOf(found: unknown, field: string, record: unknown, where: string): 
   throw badRecord(where, `a field ${quote(field)} with a text`, got, 'Name the field that holds the text.');
 }
 
-/** @param name of a file of the source */
+/** @param name of a file of the source @internal */
 export function formatOf({ format }: DataSource, name: string): DataFormat {
   if (format !== undefined) return format;
   const ending = /\.(\w+)(?:[?#].*)?$/.exec(name)?.[1]?.toLowerCase();
@@ -138,7 +139,7 @@ export function formatOf({ format }: DataSource, name: string): DataFormat {
   return ending === 'parquet' ? 'parquet' : 'text';
 }
 
-/** @throws OptionError */
+/** @throws OptionError @internal */
 export function checkSource(source: DataSource): void {
   const { files, format, weight, separator } = source;
   const fail = (
@@ -172,6 +173,7 @@ export function checkSource(source: DataSource): void {
   }
 }
 
+/** @internal */
 export function nameOf({ name, files }: DataSource): string {
   if (name !== undefined) return name;
   const first: unknown = files[0];

@@ -13,6 +13,7 @@ export interface OpenDataOptions extends TokenDataOptions, TokenizeOptions {
 /**
  * Tokenises what is not in the store yet, and gives the batches.
  * @throws as `tokensOf` and `TokenData` do; no file is open then
+ * @internal
  */
 export async function openData(
   sources: readonly DataSource[],

@@ -34,7 +34,7 @@ export function memoryStore(): TokenStore {
   };
 }
 
-/** Keeps token files in a folder, which is made when it is first written to. */
+/** Keeps token files in a folder, which is made when it is first written to. @internal */
 export function folderStoreOn(files: Files, folder: string): TokenStore {
   return {
     async open(name) {
@@ -60,6 +60,7 @@ export interface TokenizeOptions {
  * stored. A file that is torn or damaged is made again.
  *
  * @throws as `readDocuments`; what the store throws
+ * @internal
  */
 export async function tokensOf(
   source: DataSource,
@@ -95,7 +96,7 @@ export async function tokensOf(
   return openTokens(made, origin, signal);
 }
 
-/** Of the bytes of all files and of how they are read. */
+/** Of the bytes of all files and of how they are read. @internal */
 export async function sourceHash(
   source: DataSource,
   signal?: AbortSignal,

@@ -58,7 +58,7 @@ export interface ReportOptions {
   onProgress?: (progress: { documents: number; bytes: number }) => void;
 }
 
-/** @throws as `readDocuments` */
+/** @throws as `readDocuments` @internal */
 export async function dataReport(
   sources: readonly DataSource[],
   options: ReportOptions = {},
