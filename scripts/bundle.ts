@@ -2,8 +2,8 @@
 // send. Tests run on dist/host, and on dist/lib as a package that is packed and installed.
 
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { build } from 'esbuild';
+import { basename, dirname, join } from 'node:path';
+import { build, type Plugin } from 'esbuild';
 
 /** By their names in dist/lib, where all lie beside each other, since a thread's program is found beside what starts it. */
 const ENTRIES = {
@@ -23,6 +23,16 @@ const ENTRIES = {
   'node-train-worker': 'runtime/node-train-worker',
   'browser-worker': 'runtime/browser-worker',
   'browser-train-worker': 'runtime/browser-train-worker',
+};
+
+/** They stay files, for runtimes that compile nothing from bytes. */
+const wasmFiles: Plugin = {
+  name: 'wasm files',
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /\.wasm(\?module)?$/ }, ({ path }) => ({
+      path: `../wasm/${basename(path)}`,
+      external: true,
+    })),
 };
 
 const built = readdirSync('dist/host', { recursive: true, encoding: 'utf8' }).map(name =>
@@ -63,7 +73,8 @@ await build({
   minify: true,
   format: 'esm',
   target: 'es2022',
-  external: ['node:*', '*.wasm', '*.wasm?module', 'hyparquet'],
+  external: ['node:*', 'hyparquet'],
+  plugins: [wasmFiles],
   logLevel: 'warning',
 });
 
