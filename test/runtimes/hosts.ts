@@ -227,8 +227,8 @@ function browserHost(browser: Browser, folder: string): Host {
   const page = pageOf('questions[location.search.slice(1)](cria)', {
     imports: `${PACKAGE} import * as questions from '/dist/test/conformance/run.js';`,
     importMap: {
-      cria: '/node_modules/cria/dist/host/entries/browser.js',
-      'cria/sources': '/node_modules/cria/dist/host/entries/sources.js',
+      cria: '/node_modules/cria/dist/lib/browser.js',
+      'cria/sources': '/node_modules/cria/dist/lib/sources-web.js',
     },
   });
   writeFileSync(join(folder, 'page.html'), page);
