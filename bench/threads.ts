@@ -73,7 +73,7 @@ async function main(): Promise<void> {
   if (!(Number.isInteger(reps) && reps > 0))
     throw new RangeError(`--reps: expected a positive integer, got ${options.reps}`);
   const models = options.models.split(',');
-  const columns = new Map<string, Map<string, number>>();
+  const columns = new Map<string, Map<string, number[]>>();
   for (const model of models) {
     const path = makeModel(model);
     const figures = new Map<string, number[]>(ROWS.map(({ label }) => [label, []]));
@@ -81,15 +81,18 @@ async function main(): Promise<void> {
     for (let rep = 0; rep < reps; rep++) {
       for (const { label, scenario } of ROWS) figures.get(label)!.push(await trial(path, scenario));
     }
-    columns.set(model, new Map(Array.from(figures, ([label, values]) => [label, median(values)])));
+    columns.set(model, figures);
   }
   console.log(`| tok/s, median of ${reps} | ${models.join(' | ')} |`);
   console.log(`| --- |${' --- |'.repeat(models.length)}`);
   for (const { label, over } of ROWS) {
     const cells = models.map(model => {
       const figures = columns.get(model)!;
-      const figure = figures.get(label)!;
-      const ratio = over === undefined ? '' : ` (${(figure / figures.get(over)!).toFixed(2)} ×)`;
+      const values = figures.get(label)!;
+      const figure = median(values);
+      // of the same turn, since the machine's speed changes from one to the next
+      const ratios = over === undefined ? [] : values.map((value, rep) => value / figures.get(over)![rep]!);
+      const ratio = over === undefined ? '' : ` (${median(ratios).toFixed(2)} ×)`;
       return `${figure >= 100 ? figure.toFixed(0) : figure.toPrecision(3)}${ratio}`;
     });
     console.log(`| ${label} | ${cells.join(' | ')} |`);
