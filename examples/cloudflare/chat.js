@@ -13,8 +13,7 @@ const openObject = async bucket =>
 async function answer(model, bucket, { id, messages }, out) {
   const key = `chats/${id}`;
   const saved = await bucket.get(key);
-  // of another model it is of no use
-  if (saved) await model.restoreCache(await saved.bytes()).catch(error => console.warn(error.message));
+  if (saved) await model.restoreCache(await saved.bytes()).catch(console.warn); // of another model it is useless
   const pieces = model.chat(messages, { maxTokens: 100, seed: 1 });
   let next = await pieces.next();
   for (; !next.done; next = await pieces.next()) await out.write(new TextEncoder().encode(next.value));
@@ -26,7 +25,10 @@ async function answer(model, bucket, { id, messages }, out) {
 
 export default {
   async fetch(request, { BUCKET }, context) {
-    const model = await (opening ??= openObject(BUCKET));
+    const model = await (opening ??= openObject(BUCKET)).catch(error => {
+      opening = undefined; // the next request tries again
+      throw error;
+    });
     const chat = await request.json();
     const { readable, writable } = new TransformStream();
     const out = writable.getWriter();
