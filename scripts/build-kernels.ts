@@ -1,7 +1,9 @@
 // Compiles assembly/ for every target of asconfig.json through AssemblyScript's API, and inlines the release builds
 // into dist/host/kernels.js, that of training into dist/host/train/kernels.js, so that no runtime has to find a file.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import asc from 'assemblyscript/asc';
 import { patched } from '../host/patch.ts';
 import { makePatch } from './make-patch.ts';
@@ -14,13 +16,32 @@ async function compile(...args: string[]): Promise<void> {
   }
 }
 
-mkdirSync('dist/wasm', { recursive: true });
-await compile('assembly/index.ts', '--target', 'simd');
-await compile('assembly/index.ts', '--target', 'relaxed');
-await compile('assembly/train.ts', '--target', 'train');
-await compile('assembly/debug.ts', '--target', 'debug');
-await compile('assembly/wasi/main.ts', '--target', 'wasi');
-await compile('assembly/wasi/main.ts', '--target', 'wasi-trace');
+/** What the compiled files were made of, beside them: what has not changed is not compiled again, which takes half a minute. */
+const STAMP = 'dist/wasm/made-of.sha256';
+
+function madeOf(): string {
+  const sources = readdirSync('assembly', { recursive: true, encoding: 'utf8' })
+    .filter(name => name.endsWith('.ts'))
+    .map(name => join('assembly', name));
+  const hash = createHash('sha256');
+  for (const path of [...sources.sort(), 'asconfig.json', 'package-lock.json', 'scripts/build-kernels.ts']) {
+    hash.update(`${path}\0`).update(readFileSync(path));
+  }
+  return hash.digest('hex');
+}
+
+const stamp = madeOf();
+if (!existsSync(STAMP) || readFileSync(STAMP, 'utf8') !== stamp) {
+  rmSync('dist/wasm', { recursive: true, force: true });
+  mkdirSync('dist/wasm', { recursive: true });
+  await compile('assembly/index.ts', '--target', 'simd');
+  await compile('assembly/index.ts', '--target', 'relaxed');
+  await compile('assembly/train.ts', '--target', 'train');
+  await compile('assembly/debug.ts', '--target', 'debug');
+  await compile('assembly/wasi/main.ts', '--target', 'wasi');
+  await compile('assembly/wasi/main.ts', '--target', 'wasi-trace');
+  writeFileSync(STAMP, stamp);
+}
 
 const simd = readFileSync('dist/wasm/simd.wasm');
 process.stdout.write(`kernels: simd ${simd.length} bytes
