@@ -170,7 +170,7 @@ export interface PerplexityOptions {
 export interface ModelInfo {
   architecture: string;
   name: string | undefined;
-  format: 'gguf' | 'llama2.c';
+  format: 'gguf' | 'llama2.c' | 'safetensors' | 'pth';
   backend: 'wasm' | 'reference' | 'cuda';
   /** Threads that compute; 0 is the calling one. */
   threads: number;

@@ -27,14 +27,18 @@ export async function readGgufHeader(source: Source, signal?: AbortSignal): Prom
 }
 
 /**
- * Reads and checks a model file's header; no weight is touched.
+ * Reads and checks the header of a model, which may lie in several files; no weight is touched.
  * @throws FileError
  */
 export async function readModelFile(source: Source, signal?: AbortSignal): Promise<ModelFile> {
   const gguf = await readGgufHeader(source, signal);
   if (gguf) return modelFromGguf(gguf, source.size, source.name);
-  const { LLAMA2C_HEADER_BYTES, parseLlama2c } = await import('./llama2c.ts');
+  const [{ LLAMA2C_HEADER_BYTES, parseLlama2c }, { foreignModel }] = await Promise.all([
+    import('./llama2c.ts'),
+    import('./foreign/index.ts'),
+  ]);
   const bytes = new Uint8Array(Math.min(source.size, LLAMA2C_HEADER_BYTES));
   await source.readInto(bytes, 0, signal);
-  return parseLlama2c(bytes, source.size, source.name);
+  const foreign = await foreignModel(source, bytes, signal);
+  return foreign ?? parseLlama2c(bytes, source.size, source.name);
 }

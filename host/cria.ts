@@ -9,7 +9,7 @@ import { FileError, StateError } from './errors.ts';
 import type { Estimate, EstimateOptions } from './estimate.ts';
 import type { FileReport } from './inspect.ts';
 import type { Model } from './model.ts';
-import type { Vocabulary } from './model-file.ts';
+import type { ModelFile, Vocabulary } from './model-file.ts';
 import type { Place } from './place.ts';
 import type { QuantizeOptions, QuantizeReport, Sink } from './quantize/index.ts';
 import type { Runtime } from './runtime/runtime.ts';
@@ -24,7 +24,8 @@ import { vocabularyFromLlama2c, vocabularyFromMetadata } from './vocabulary.ts';
 /** The functions that a runtime's entry exports. */
 export interface Cria {
   /**
-   * Opens a GGUF or llama2.c model.
+   * Opens a model: GGUF, llama2.c, or any file of one in Hugging Face's layout (safetensors, config.json) or Meta's
+   * (consolidated.NN.pth, params.json), whose other files lie beside it.
    * @throws FileError for what is wrong with the file, OptionError with the options, StateError with the machine; the
    * signal's reason. Nothing stays allocated then.
    */
@@ -83,19 +84,20 @@ export function criaOn(runtime: Runtime): Cria {
         await close();
         throw error;
       });
+      let file: ModelFile | undefined;
       try {
-        const file = await readModelFile(opened, signal);
+        file = await readModelFile(opened, signal);
         const vocabulary =
           options.tokenizer === undefined
             ? file.vocabulary
             : await readVocabulary(await openOn(options.tokenizer, signal), file.config.vocabSize, signal);
         const tokenizer = vocabulary && new Tokenizer(vocabulary);
-        return await buildModel(await preparing, file, opened, tokenizer, started, options);
+        return await buildModel(await preparing, file, file.source ?? opened, tokenizer, started, options);
       } catch (error) {
         await close();
         throw error;
       } finally {
-        await opened.close();
+        await (file?.source ?? opened).close();
       }
     },
 
@@ -121,10 +123,12 @@ export function criaOn(runtime: Runtime): Cria {
       const { estimateFile } = await import('./estimate.ts');
       const { signal, ...rest } = options;
       const opened = await openOn(source, signal);
+      let file: ModelFile | undefined;
       try {
-        return estimateFile(await readModelFile(opened, signal), opened, rest, runtime.threads);
+        file = await readModelFile(opened, signal);
+        return estimateFile(file, file.source ?? opened, rest, runtime.threads);
       } finally {
-        await opened.close();
+        await (file?.source ?? opened).close();
       }
     },
 

@@ -29,6 +29,12 @@ export type ErrorCode =
   | 'bad-offset'
   | 'tensor-overlap'
   | 'tensor-outside-file'
+  // a model of another layout
+  | 'bad-json'
+  | 'bad-safetensors'
+  | 'bad-zip'
+  | 'bad-pickle'
+  | 'refused-pickle'
   // a model in parts
   | 'bad-manifest'
   | 'wrong-hash'

@@ -1,13 +1,13 @@
 import { readGgufHeader, readModelFile } from './checkpoint.ts';
 import { CriaError } from './errors.ts';
 import { type Estimate, type EstimateOptions, estimateFile } from './estimate.ts';
-import type { LlamaConfig, Metadata } from './model-file.ts';
+import type { LlamaConfig, Metadata, ModelFile } from './model-file.ts';
 import type { Threads } from './runtime/runtime.ts';
 import type { Source } from './source.ts';
 
 /** What a file holds, whether Cria can run it or not. */
 export interface FileReport {
-  format: 'gguf' | 'llama2.c';
+  format: ModelFile['format'];
   version: number;
   /** Bytes. */
   size: number;
@@ -37,11 +37,11 @@ export async function report(
   const header = await readGgufHeader(source, options.signal);
   const runnable = await plan(source, options, runtime);
   if (!header) {
-    // a file that is neither GGUF nor llama2.c has nothing to show
+    // a file of another kind that is no model has nothing to show
     if ('error' in runnable) throw runnable.error;
-    const { version, metadata, tensors } = runnable.file;
+    const { format, version, metadata, tensors } = runnable.file;
     return {
-      format: 'llama2.c',
+      format,
       version,
       size: source.size,
       metadata,
@@ -74,7 +74,8 @@ export async function report(
 async function plan(source: Source, { signal, ...options }: ReportOptions, runtime: Threads | undefined) {
   try {
     const file = await readModelFile(source, signal);
-    return { file, config: file.config, memory: estimateFile(file, source, options, runtime) };
+    await file.source?.close();
+    return { file, config: file.config, memory: estimateFile(file, file.source ?? source, options, runtime) };
   } catch (error) {
     if (error instanceof CriaError) return { error };
     throw error;

@@ -76,7 +76,7 @@ export function parseLlama2c(bytes: Uint8Array, fileSize: number, name: string):
     const expected = 'a model file that Cria reads';
     const got = `the first bytes ${quote(String.fromCharCode(...bytes.subarray(0, 4)))}`;
     const hint =
-      'Cria reads GGUF (version 2 and 3) and the checkpoints of llama2.c (legacy, version 1, int8 version 2).';
+      'Cria reads GGUF (version 2 and 3), safetensors, .pth and the checkpoints of llama2.c (legacy, version 1, int8 version 2).';
     throw fail('bad-magic', 'magic number', expected, got, hint);
   }
   if (size !== fileSize) {

@@ -1,4 +1,5 @@
 import type { DType } from './dtype.ts';
+import type { Source } from './source.ts';
 
 /** The hyper-parameters of a Llama (Llama 2 paper, section 2.2; GGUF `llama.*` keys). */
 export interface LlamaConfig {
@@ -84,7 +85,7 @@ export type Metadata = Map<string, MetadataValue>;
 
 /** A model file whose header has been read and checked; no weight has been touched. */
 export interface ModelFile {
-  format: 'gguf' | 'llama2.c';
+  format: 'gguf' | 'llama2.c' | 'safetensors' | 'pth';
   version: number;
   /** `general.name` */
   name: string | undefined;
@@ -95,4 +96,6 @@ export interface ModelFile {
   tensors: Map<string, StoredTensor>;
   /** Undefined for llama2.c files, whose vocabulary is a file of its own. */
   vocabulary: Vocabulary | undefined;
+  /** Where the tensors lie, if not in the file that was read; closing it closes that one too. */
+  source?: Source;
 }

@@ -24,6 +24,11 @@ export interface ByteSource {
 export interface Source extends ByteSource {
   readonly name: string;
   /**
+   * Opens a file that lies beside it, where it has a name.
+   * @throws FileError 'file-not-found', as it is opened
+   */
+  beside?: (file: string) => Promise<Source>;
+  /**
    * Fills `view` from `offset`. Reads exactly `view.length` bytes.
    * @throws FileError 'file-truncated' if the bytes end early, 'file-unreadable' if the system refuses; others by kind.
    */

@@ -26,6 +26,7 @@ export async function openSource(
 ): Promise<Source> {
   if (typeof source !== 'string' && !(source instanceof URL)) return openGiven(source);
   const opened = await names.open(source, signal);
+  opened.beside ??= file => names.open(names.beside(source, file), signal);
   if (opened.size > MANIFEST_BYTES || opened.size === 0) return opened;
   try {
     const first = new Uint8Array(1);

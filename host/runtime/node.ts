@@ -89,7 +89,10 @@ function threadOf(program: URL): Thread {
   };
 }
 
-/** @throws FileError 'file-not-found', 'file-unreadable' */
+/** What stands for a model in a folder: see foreign/index.ts. */
+const DESCRIPTIONS = ['config.json', 'params.json'];
+
+/** A file, or the description of the model in a folder. @throws FileError 'file-not-found', 'file-unreadable' */
 async function openPath(path: string | URL): Promise<Source> {
   let name = String(path);
   let file: FileHandle;
@@ -97,7 +100,14 @@ async function openPath(path: string | URL): Promise<Source> {
   try {
     if (path instanceof URL) name = fileURLToPath(path);
     // before it is opened, since opening a pipe waits for its other end
-    const status = await stat(name);
+    let status = await stat(name);
+    for (const file of status.isDirectory() ? DESCRIPTIONS : []) {
+      const described = await stat(join(name, file)).catch(() => undefined);
+      if (!described?.isFile()) continue;
+      name = join(name, file);
+      status = described;
+      break;
+    }
     if (!status.isFile()) {
       throw Object.assign(new Error(status.isDirectory() ? 'a folder' : 'no regular file'), {
         code: 'ENOTFILE',
@@ -128,6 +138,7 @@ async function openPath(path: string | URL): Promise<Source> {
         done += bytesRead;
       }
     },
+    beside: file => openPath(join(dirname(name), file)),
     close: () => file.close(),
   };
 }

@@ -1,7 +1,7 @@
 import type { ModelSource } from '../api.ts';
 import { readModelFile } from '../checkpoint.ts';
 import { FileError } from '../errors.ts';
-import type { LlamaConfig, StoredTensor } from '../model-file.ts';
+import type { LlamaConfig, ModelFile, StoredTensor } from '../model-file.ts';
 import { decode, isStoredType } from '../quantize/decode.ts';
 import type { Source } from '../source.ts';
 import { type OpenSource, openSource } from '../sources.ts';
@@ -26,17 +26,19 @@ export async function weightsFrom(
   open: OpenSource = openSource,
 ): Promise<FirstModel> {
   const source = await open(model, signal);
+  let file: ModelFile | undefined;
   try {
-    const { config, tensors } = await readModelFile(source, signal);
+    file = await readModelFile(source, signal);
+    const { config, tensors } = file;
     const tied = !tensors.has('output.weight');
     const parameters = new Parameters(config, tied);
     const weights = new Float32Array(parameters.size);
     for (const { name, first } of parameters.list) {
-      weights.set(await valuesOf(source, tensors.get(name)!, signal), first);
+      weights.set(await valuesOf(file.source ?? source, tensors.get(name)!, signal), first);
     }
     return { config, tied, weights };
   } finally {
-    await source.close();
+    await (file?.source ?? source).close();
   }
 }
 
