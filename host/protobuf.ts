@@ -81,6 +81,12 @@ export class MessageWriter {
     return this;
   }
 
+  double(field: number, value: number): this {
+    this.#varint(BigInt(field * 8 + FIXED64));
+    this.#bytes.push(...new Uint8Array(Float64Array.of(value).buffer));
+    return this;
+  }
+
   bytes(field: number, value: Uint8Array): this {
     this.#varint(BigInt(field * 8 + BYTES));
     this.#varint(BigInt(value.length));

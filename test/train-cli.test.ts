@@ -127,6 +127,8 @@ test('1, 2 and 3 ranks, stopped and resumed: the same checkpoint', async () => {
       logged.map(({ step }) => step),
       [1, 2, 3, 4, 5, 6, 7, 8, 9],
     );
+    const events = readdirSync(at(out)).filter(name => name.includes('tfevents'));
+    assert.ok(events.length >= 1, 'for TensorBoard');
   }
   assert.equal(bytes[1], bytes[0]);
   assert.equal(bytes[2], bytes[0]);

@@ -1,6 +1,6 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type RunEvent, runFolder } from '../train/index.ts';
+import { eventFileHead, eventFileName, type RunEvent, runFolder, scalarsEvent } from '../train/index.ts';
 import { duration } from './format.ts';
 import { Progress } from './progress.ts';
 import { jsonLine, oneLine, write } from './terminal.ts';
@@ -15,9 +15,13 @@ interface About {
 
 const NAME = 'log.jsonl';
 
-/** The log of a run, for programs in `log.jsonl`, for people on stdout; on a terminal the last line is alive. */
+/**
+ * The log of a run: for programs in `log.jsonl`, for TensorBoard in a file of events a process, for people on stdout; on a
+ * terminal the last line is alive.
+ */
 export class TrainLog {
   readonly #file: FileHandle;
+  readonly #events: FileHandle;
   readonly #about: About;
   readonly #every: number;
   readonly #progress = new Progress();
@@ -33,12 +37,16 @@ export class TrainLog {
     const head = jsonLine({ kind: 'run', step, time: new Date().toISOString(), ...about });
     const bytes = new TextEncoder().encode(kept + head);
     await runFolder(folder).write(NAME, sink => sink.write(bytes));
-    return new TrainLog(await open(path, 'a'), about, every);
+    const time = Date.now() / 1000;
+    const events = await open(join(folder, eventFileName(time)), 'a');
+    await events.appendFile(eventFileHead(step + 1, time));
+    return new TrainLog(await open(path, 'a'), events, about, every);
   }
 
   /** Use `open`. */
-  constructor(file: FileHandle, about: About, every: number) {
+  constructor(file: FileHandle, events: FileHandle, about: About, every: number) {
     this.#file = file;
+    this.#events = events;
     this.#about = about;
     this.#every = every;
   }
@@ -47,6 +55,7 @@ export class TrainLog {
   async take(event: RunEvent, end: number): Promise<void> {
     const { ms, ...rest } = { ms: 0, ...event };
     await this.#file.appendFile(jsonLine({ ...rest, ...(ms > 0 && { ms: Math.round(ms) }) }));
+    await this.#takeScalars(event);
     if (event.kind === 'step') {
       this.#ms += event.ms;
       this.#steps++;
@@ -67,6 +76,17 @@ export class TrainLog {
   async close(): Promise<void> {
     this.clear();
     await this.#file.close();
+    await this.#events.close();
+  }
+
+  async #takeScalars(event: RunEvent): Promise<void> {
+    if (event.kind !== 'step' && event.kind !== 'validation') return;
+    const { step, loss } = event;
+    const values =
+      event.kind === 'validation'
+        ? { 'loss/validation': loss }
+        : { 'loss/train': loss, norm: event.norm, learning_rate: event.learningRate };
+    await this.#events.appendFile(scalarsEvent({ step, time: Date.now() / 1000, values }));
   }
 
   #line({ step, loss, norm, learningRate, ms }: Extract<RunEvent, { kind: 'step' }>, end: number): string {

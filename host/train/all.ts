@@ -41,4 +41,5 @@ export { IDENTITIES, type Identities } from './report/words.ts';
 export { RUN_PLAN, type RunEvent, type RunOptions, type RunPlan, runTraining } from './run.ts';
 export { memoryRun, type RunStore, readFrom, removeHalves } from './run-store.ts';
 export { rateAt, type Schedule } from './schedule.ts';
+export { eventFileHead, eventFileName, scalarsEvent } from './tensorboard.ts';
 export { Diverged, type StepReport, type Trainer, type TrainerOptions, type TrainState } from './trainer.ts';
