@@ -1,4 +1,5 @@
 import { FileError } from '../errors.ts';
+import { PickleReader } from './pickle-reader.ts';
 
 /** A storage of torch: numbers that lie in an entry of the archive. */
 export interface Storage {
@@ -61,25 +62,22 @@ export function unpickle(bytes: Uint8Array, name: string): Pickled {
 }
 
 class Machine {
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  readonly #in: PickleReader;
   readonly #name: string;
-  #at = 0;
   #stack: Pickled[] = [];
   /** The stacks below the marks. */
   readonly #below: Pickled[][] = [];
   readonly #memo = new Map<number, Pickled>();
 
   constructor(bytes: Uint8Array, name: string) {
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#in = new PickleReader(bytes, name);
     this.#name = name;
   }
 
   run(): Pickled {
     for (;;) {
-      const at = this.#at;
-      const code = this.#byte();
+      const at = this.#in.at;
+      const code = this.#in.byte();
       if (code === 0x2e) return this.#pop(); // STOP
       if (!this.#step(code)) {
         throw this.#refused(at, 'an instruction of a pickle of tensors', `0x${code.toString(16)}`);
@@ -99,28 +97,28 @@ class Machine {
     };
     switch (code) {
       case 0x80: // PROTO
-        this.#byte();
+        this.#in.byte();
         return true;
       case 0x95: // FRAME
-        this.#take(8);
+        this.#in.take(8);
         return true;
       case 0x63: // GLOBAL
-        return push(this.#named(`${this.#line()} ${this.#line()}`));
+        return push(this.#named(`${this.#in.line()} ${this.#in.line()}`));
       case 0x93: {
         // STACK_GLOBAL
         const member = this.#pop();
         return push(this.#named(`${String(this.#pop())} ${String(member)}`));
       }
       case 0x71: // BINPUT
-        return remember(this.#byte());
+        return remember(this.#in.byte());
       case 0x72: // LONG_BINPUT
-        return remember(this.#u32());
+        return remember(this.#in.u32());
       case 0x94: // MEMOIZE
         return remember(this.#memo.size);
       case 0x68: // BINGET
-        return push(this.#recall(this.#byte()));
+        return push(this.#recall(this.#in.byte()));
       case 0x6a: // LONG_BINGET
-        return push(this.#recall(this.#u32()));
+        return push(this.#recall(this.#in.u32()));
       case 0x4e: // NONE
         return push(null);
       case 0x88: // NEWTRUE
@@ -128,19 +126,19 @@ class Machine {
       case 0x89: // NEWFALSE
         return push(false);
       case 0x4a: // BININT
-        return push(this.#u32() | 0);
+        return push(this.#in.u32() | 0);
       case 0x4b: // BININT1
-        return push(this.#byte());
+        return push(this.#in.byte());
       case 0x4d: // BININT2
-        return push(this.#byte() + 256 * this.#byte());
+        return push(this.#in.u16());
       case 0x8a: // LONG1
-        return push(this.#long(this.#byte()));
+        return push(this.#in.long(this.#in.byte()));
       case 0x47: // BINFLOAT
-        return push(new DataView(this.#take(8).slice().buffer).getFloat64(0));
+        return push(this.#in.f64());
       case 0x58: // BINUNICODE
-        return push(this.#text(this.#u32()));
+        return push(this.#in.text(this.#in.u32()));
       case 0x8c: // SHORT_BINUNICODE
-        return push(this.#text(this.#byte()));
+        return push(this.#in.text(this.#in.byte()));
       case 0x28: // MARK
         this.#below.push(this.#stack);
         this.#stack = [];
@@ -157,7 +155,7 @@ class Machine {
       case 0x87: // TUPLE3
         return push(this.#several(code - 0x84));
       case 0x61: // APPEND
-        this.#list().push(...this.#several(1));
+        this.#listAt(1).push(...this.#several(1));
         return true;
       case 0x65: {
         // APPENDS
@@ -181,7 +179,7 @@ class Machine {
       case 0x62: // BUILD: attributes of a dictionary, which say nothing of its tensors
         this.#pop();
         if (!(this.#top() instanceof Map))
-          throw this.#refused(this.#at, 'a dictionary', 'an object with state');
+          throw this.#refused(this.#in.at, 'a dictionary', 'an object with state');
         return true;
       default:
         return false;
@@ -199,7 +197,7 @@ class Machine {
           return new PickledTensor(given as Storage, offset, shape, strides);
       }
     }
-    throw this.#refused(this.#at, 'a dictionary or a tensor that is made', named ?? 'something else');
+    throw this.#refused(this.#in.at, 'a dictionary or a tensor that is made', named ?? 'something else');
   }
 
   /** ('storage', class, key, where it was, numbers) */
@@ -211,42 +209,39 @@ class Machine {
         return { type, key, length } as unknown as Pickled;
       }
     }
-    throw this.#refused(this.#at, 'a storage of torch', 'another object from outside');
+    throw this.#refused(this.#in.at, 'a storage of torch', 'another object from outside');
   }
 
   #named(name: string): Named {
     if (name === DICT || name === TENSOR || STORAGE.test(name)) return { named: name };
-    throw this.#refused(this.#at, 'the names of tensors, storages and dictionaries', JSON.stringify(name));
+    throw this.#refused(this.#in.at, 'the names of tensors, storages and dictionaries', JSON.stringify(name));
   }
 
   /** Pairs into the dictionary below them. */
   #set(pairs: Pickled[]): void {
     const dictionary = this.#top();
-    if (!(dictionary instanceof Map) || pairs.length % 2 !== 0) throw this.#broken('a dictionary and pairs');
+    if (!(dictionary instanceof Map) || pairs.length % 2 !== 0)
+      throw this.#in.broken('a dictionary and pairs');
     for (let i = 0; i < pairs.length; i += 2) dictionary.set(pairs[i]!, pairs[i + 1]!);
-  }
-
-  #list(): Pickled[] {
-    return this.#listAt(1);
   }
 
   /** The list so far below the top. */
   #listAt(depth: number): Pickled[] {
     const list = this.#stack.at(-1 - depth);
-    if (!Array.isArray(list)) throw this.#broken('a list');
+    if (!Array.isArray(list)) throw this.#in.broken('a list');
     return list;
   }
 
   #marked(): Pickled[] {
     const values = this.#stack;
     const below = this.#below.pop();
-    if (!below) throw this.#broken('a mark');
+    if (!below) throw this.#in.broken('a mark');
     this.#stack = below;
     return values;
   }
 
   #several(count: number): Pickled[] {
-    if (this.#stack.length < count) throw this.#broken(`${count} values`);
+    if (this.#stack.length < count) throw this.#in.broken(`${count} values`);
     return this.#stack.splice(-count);
   }
 
@@ -255,57 +250,14 @@ class Machine {
   }
 
   #top(): Pickled {
-    if (this.#stack.length === 0) throw this.#broken('a value');
+    if (this.#stack.length === 0) throw this.#in.broken('a value');
     return this.#stack.at(-1)!;
   }
 
   #recall(key: number): Pickled {
     const value = this.#memo.get(key);
-    if (value === undefined) throw this.#broken(`a value remembered as ${key}`);
+    if (value === undefined) throw this.#in.broken(`a value remembered as ${key}`);
     return value;
-  }
-
-  #take(count: number): Uint8Array {
-    if (this.#at + count > this.#bytes.length) throw this.#broken(`${count} more bytes`);
-    this.#at += count;
-    return this.#bytes.subarray(this.#at - count, this.#at);
-  }
-
-  #byte(): number {
-    return this.#take(1)[0]!;
-  }
-
-  #u32(): number {
-    this.#take(4);
-    return this.#view.getUint32(this.#at - 4, true);
-  }
-
-  /** Two's complement, the lowest byte first. */
-  #long(length: number): number {
-    const bytes = this.#take(length);
-    const value = bytes.reduceRight((sum, byte) => sum * 256 + byte, 0);
-    return length > 0 && bytes[length - 1]! > 127 ? value - 256 ** length : value;
-  }
-
-  #text(length: number): string {
-    return new TextDecoder().decode(this.#take(length));
-  }
-
-  #line(): string {
-    const end = this.#bytes.indexOf(0x0a, this.#at);
-    if (end < 0) throw this.#broken('a line');
-    const text = this.#text(end - this.#at);
-    this.#at++;
-    return text;
-  }
-
-  #broken(expected: string): FileError {
-    return new FileError('bad-pickle', {
-      where: `${this.#name}: byte ${this.#at}`,
-      expected,
-      got: 'none',
-      hint: 'The file is damaged: download it again.',
-    });
   }
 
   #refused(at: number, expected: string, got: string): FileError {

@@ -36,7 +36,29 @@ async function textOf(pieces: AsyncIterable<string>): Promise<string> {
   return text;
 }
 
+/** A file of the origin private file system, where pages can write one: `getFile` gives a Blob on the disk. */
+const opfs: Case = async cria => {
+  const folder = await navigator.storage.getDirectory();
+  const handle = await folder.getFileHandle('cria.gguf', { create: true });
+  const out = await handle.createWritable();
+  await out.write(MODEL as Uint8Array<ArrayBuffer>);
+  await out.close();
+  const texts: string[] = [];
+  for (const source of [await handle.getFile(), MODEL]) {
+    const model = await cria.open(source);
+    texts.push(await textOf(model.generate('the', { seed: 2, maxTokens: 20 })));
+    await model.close();
+  }
+  await folder.removeEntry('cria.gguf');
+  equal(texts[0], texts[1], 'the text of the file and of its bytes');
+};
+
+const hasOpfs =
+  typeof FileSystemFileHandle === 'function' && 'createWritable' in FileSystemFileHandle.prototype;
+
 export const CASES: Record<string, Case> = {
+  ...(hasOpfs && { opfs }),
+
   async open(cria) {
     const sources = [
       MODEL,
