@@ -1,7 +1,7 @@
 // Makes dist/lib, the code of the package, of the modules in dist/host: fewer and smaller files are faster to load and to
 // send. Tests run on dist/host, and on dist/lib as a package that is packed and installed.
 
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 
@@ -62,8 +62,7 @@ for (const path of reached) {
 }
 for (const path of built) if (path.endsWith('.d.ts') && !reached.has(path)) rmSync(path, { force: true });
 
-rmSync('dist/lib', { recursive: true, force: true });
-await build({
+const { outputFiles } = await build({
   entryPoints: Object.fromEntries(
     Object.entries(ENTRIES).map(([name, path]) => [name, `dist/host/${path}.js`]),
   ),
@@ -75,8 +74,23 @@ await build({
   target: 'es2022',
   external: ['node:*', 'hyparquet'],
   plugins: [wasmFiles],
+  write: false,
   logLevel: 'warning',
 });
 
-// esbuild does not make the command executable
+// a chunk's name is repeated in all that import it, and the eight random letters of a hash compress badly
+const CHUNK = /(?<=^|\.\/)([\w-]+)-[0-9A-Z]{8}\.js\b/g;
+const files = new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
+const hashed = [...files.keys()].filter(name => name.match(CHUNK)).sort();
+const shortName = new Map(
+  hashed.map((name, i) => [name, name.replace(CHUNK, (_, base) => `${base.replace('chunk', '')}${i}.js`)]),
+);
+rmSync('dist/lib', { recursive: true, force: true });
+mkdirSync('dist/lib');
+for (const [name, text] of files) {
+  const code = text.replace(CHUNK, found => shortName.get(found) ?? found);
+  writeFileSync(join('dist/lib', shortName.get(name) ?? name), code);
+}
+
+// nothing else makes the command executable
 chmodSync('dist/lib/cli.js', 0o755);
