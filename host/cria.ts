@@ -120,7 +120,7 @@ export function criaOn(runtime: Runtime): Cria {
 
     async estimate(source, options = {}) {
       checkOptions('estimate', options, ESTIMATE_RULES);
-      const { estimateFile } = await import('./estimate.ts');
+      const { estimateFile } = await import('./inspect.ts');
       const { signal, ...rest } = options;
       const opened = await openOn(source, signal);
       let file: ModelFile | undefined;

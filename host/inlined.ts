@@ -1,7 +1,8 @@
 import { StateError } from './errors.ts';
-import { relaxedPatch, simd } from './kernels.js';
+import { order, relaxedPatch, simd } from './kernels.js';
 import { patched } from './patch.ts';
 import { hasRelaxedDot } from './relaxed.ts';
+import { bytesOf } from './text-bytes.ts';
 
 export type Build = 'simd' | 'relaxed';
 
@@ -11,7 +12,7 @@ const compiled = new Map<Build, Promise<WebAssembly.Module>>();
 export function compileBuild(build: Build): Promise<WebAssembly.Module> {
   let module = compiled.get(build);
   if (!module) {
-    module = build === 'simd' ? compile(bytesOf(simd)) : compilePatched(relaxedPatch);
+    module = build === 'simd' ? compile(bytesOf(simd, order)) : compilePatched(relaxedPatch);
     compiled.set(build, module);
   }
   return module;
@@ -19,30 +20,13 @@ export function compileBuild(build: Build): Promise<WebAssembly.Module> {
 
 /** A build that is inlined as a patch of `simd`. */
 export function compilePatched(patch: string): Promise<WebAssembly.Module> {
-  return compile(patched(bytesOf(simd), bytesOf(patch)));
+  return compile(patched(bytesOf(simd, order), bytesOf(patch, order)));
 }
 
 function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
   return WebAssembly.compile(bytes).catch(cause => {
     throw notCompiled(cause);
   });
-}
-
-/**
- * Hexadecimal, since what packs the package finds the repetitions of bytes in it: a quarter less than base64 then. A plain
- * loop: `Uint8Array.from` with a function takes 10 ms longer in a fresh process.
- */
-function bytesOf(hex: string): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(hex.length >> 1);
-  for (let i = 0; i < hex.length; i += 2) {
-    bytes[i >> 1] = (digit(hex.charCodeAt(i)) << 4) | digit(hex.charCodeAt(i + 1));
-  }
-  return bytes;
-}
-
-/** The value of 0 … 9 and a … f. */
-function digit(code: number): number {
-  return code - (code < 0x3a ? 0x30 : 0x57);
 }
 
 /**

@@ -5,6 +5,9 @@ import type { LlamaConfig, Metadata, ModelFile } from './model-file.ts';
 import type { Threads } from './runtime/runtime.ts';
 import type { Source } from './source.ts';
 
+/** Both are wanted of a header alone, and are one file of the package. @internal */
+export { estimateFile } from './estimate.ts';
+
 /** What a file holds, whether Cria can run it or not. */
 export interface FileReport {
   format: ModelFile['format'];

@@ -6,7 +6,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import asc from 'assemblyscript/asc';
 import { patched } from '../host/patch.ts';
+import { bytesOf } from '../host/text-bytes.ts';
 import { makePatch } from './make-patch.ts';
+import { frequencyOrder, makeText } from './make-text.ts';
 
 async function compile(...args: string[]): Promise<void> {
   const { error, stderr } = await asc.main(args);
@@ -44,24 +46,31 @@ if (!existsSync(STAMP) || readFileSync(STAMP, 'utf8') !== stamp) {
 }
 
 const simd = readFileSync('dist/wasm/simd.wasm');
-process.stdout.write(`kernels: simd ${simd.length} bytes
-`);
-
-const inlined = (name: string, bytes: Uint8Array) =>
-  `export const ${name} = '${Buffer.from(bytes).toString('hex')}';
-`;
+process.stdout.write(`kernels: simd ${simd.length} bytes\n`);
 
 /** A build that has most functions in common with `simd`. */
-function inlinedPatch(name: string): string {
+function patchFor(name: string): Uint8Array {
   const bytes = readFileSync(`dist/wasm/${name}.wasm`);
   const patch = makePatch(simd, bytes);
   if (!bytes.equals(patched(simd, patch)))
     throw new Error(`the patch does not make ${name}.wasm of simd.wasm`);
-  process.stdout.write(`kernels: ${name} ${bytes.length} bytes, as a patch ${patch.length}
-`);
-  return inlined(`${name}Patch`, patch);
+  process.stdout.write(`kernels: ${name} ${bytes.length} bytes, as a patch ${patch.length}\n`);
+  return patch;
 }
 
-writeFileSync('dist/host/kernels.js', inlined('simd', simd) + inlinedPatch('relaxed'));
+const [relaxedPatch, trainPatch] = [patchFor('relaxed'), patchFor('train')];
+const order = frequencyOrder([simd, relaxedPatch, trainPatch]);
+const hex = Buffer.from(order).toString('hex');
+
+function inlined(name: string, bytes: Uint8Array): string {
+  const text = makeText(bytes, order);
+  if (!Buffer.from(bytes).equals(bytesOf(text, hex))) throw new Error(`the text of ${name} is not its bytes`);
+  return `export const ${name} = '${text}';\n`;
+}
+
+writeFileSync(
+  'dist/host/kernels.js',
+  `export const order = '${hex}';\n${inlined('simd', simd)}${inlined('relaxedPatch', relaxedPatch)}`,
+);
 mkdirSync('dist/host/train', { recursive: true });
-writeFileSync('dist/host/train/kernels.js', inlinedPatch('train'));
+writeFileSync('dist/host/train/kernels.js', inlined('trainPatch', trainPatch));

@@ -277,6 +277,8 @@ test('what does not belong together is told', async () => {
   );
   await fails({ 'model.safetensors': wide }, 'unsupported-dtype');
   await rejects(() => open(files['model.safetensors']), 'file-not-found');
+  await fails({ 'config.json': new TextEncoder().encode('{') }, 'bad-json');
+  await fails({ 'config.json': {} }, 'bad-magic');
   await rejects(() => open(folderOf({ 'config.json': CONFIG })), 'file-not-found');
 });
 

@@ -5,21 +5,24 @@ import { commandHelp, programHelp, usageLine } from './help.ts';
 import { Interrupted, Interrupts } from './interrupts.ts';
 import { isClosedPipe, oneLine, write } from './terminal.ts';
 
-/** Each is loaded when it is needed: a file costs half a millisecond. */
+const inference = () => import('./inference-commands.ts');
+const training = () => import('./training-commands.ts');
+
+/** Loaded when they are needed. */
 const commands = new Map<string, () => Promise<Command>>([
-  ['run', async () => (await import('./run.ts')).run],
-  ['chat', async () => (await import('./chat.ts')).chat],
-  ['show', async () => (await import('./show.ts')).show],
-  ['tokenize', async () => (await import('./tokenize.ts')).tokenize],
-  ['perplexity', async () => (await import('./perplexity.ts')).perplexity],
-  ['split', async () => (await import('./split.ts')).split],
-  ['quantize', async () => (await import('./quantize.ts')).quantize],
-  ['train', async () => (await import('./train.ts')).train],
-  ['export', async () => (await import('./export.ts')).exportModel],
-  ['plot', async () => (await import('./plot.ts')).plot],
-  ['tokenizer train', async () => (await import('./tokenizer-train.ts')).tokenizerTrain],
-  ['data report', async () => (await import('./data-report.ts')).dataReport],
-  ['carbon', async () => (await import('./carbon.ts')).carbon],
+  ['run', async () => (await inference()).run],
+  ['chat', async () => (await inference()).chat],
+  ['show', async () => (await inference()).show],
+  ['tokenize', async () => (await inference()).tokenize],
+  ['perplexity', async () => (await inference()).perplexity],
+  ['split', async () => (await inference()).split],
+  ['quantize', async () => (await inference()).quantize],
+  ['train', async () => (await training()).train],
+  ['export', async () => (await training()).exportModel],
+  ['plot', async () => (await training()).plot],
+  ['tokenizer train', async () => (await training()).tokenizerTrain],
+  ['data report', async () => (await training()).dataReport],
+  ['carbon', async () => (await training()).carbon],
 ]);
 
 const PROGRAM_USAGE = 'Usage: cria COMMAND [arguments] [options]; cria --help lists the commands';

@@ -43,7 +43,8 @@ export async function foreignModel(
   };
   const beside: Beside = { source, open, opened, signal };
   try {
-    const fields = weights ? undefined : await Fields.of(source, signal);
+    const fields = weights ? undefined : await description(source, signal);
+    if (!weights && !fields) return undefined;
     const given = weights ? source : undefined;
     const isMeta = weights ? isZip(first) : fields!.get('n_layers') !== undefined;
     return isMeta ? await meta(beside, given, fields) : await huggingFace(beside, given, fields);
@@ -51,6 +52,16 @@ export async function foreignModel(
     await Promise.all(opened.map(file => file.close()));
     throw error;
   }
+}
+
+/** A JSON file that describes a model; undefined for any other. @throws FileError 'bad-json' if its name says that it does */
+async function description(source: Source, signal: AbortSignal | undefined): Promise<Fields | undefined> {
+  const fields = await Fields.of(source, signal).catch(error => {
+    if (/(config|params|\.index)\.json$/.test(source.name)) throw error;
+    return undefined;
+  });
+  const keys = ['model_type', 'hidden_size', 'weight_map', 'n_layers'];
+  return fields && keys.some(key => fields.get(key) !== undefined) ? fields : undefined;
 }
 
 /** The file that was named, and what lies beside it. */
