@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { makeModel } from './make-model.ts';
+import { median } from './median.ts';
 import { projectFolder } from './paths.ts';
 import { makePrompt } from './synthetic.ts';
 
@@ -41,12 +42,6 @@ async function trial(node: string, args: string[]): Promise<Trial> {
   if (code !== 0 || output === '')
     throw new Error(`${args.join(' ')}: exit code ${code}, ${output.length} bytes`);
   return { outside, output };
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 /** Rows of a table and their medians; the contenders take turns, so that a busy moment hits all of them. */

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { open } from 'cria';
 import { type Device, openDevice } from '../gpu-plugin/index.ts';
 import { makeModel, parseName } from './make-model.ts';
+import { median } from './median.ts';
 import { projectFolder } from './paths.ts';
 import { BOS, bytesPerToken, CONTEXT, EOS, makePrompt } from './synthetic.ts';
 
@@ -52,11 +53,11 @@ async function ids(
   return { ids: out, ms };
 }
 
-async function median(reps: number, measure: (rep: number) => Promise<number>): Promise<number> {
+async function measured(reps: number, measure: (rep: number) => Promise<number>): Promise<number> {
   await measure(-1);
   const rates: number[] = [];
   for (let rep = 0; rep < reps; rep++) rates.push(await measure(rep));
-  return rates.toSorted((a, b) => a - b)[reps >> 1]!;
+  return median(rates);
 }
 
 async function bench(name: string, reps: number, bandwidth: number): Promise<object> {
@@ -70,15 +71,15 @@ async function bench(name: string, reps: number, bandwidth: number): Promise<obj
   const loadMs = performance.now() - started;
   const got = (await ids(model, check, CHECKED)).ids;
   const agree = expected.findIndex((id, i) => got[i] !== id);
-  const decode = await median(reps, async rep => {
+  const decode = await measured(reps, async rep => {
     const { ms } = await ids(model, makePrompt(16, `decode ${rep}`).ids, DECODE + 1);
     return (1000 * DECODE) / (ms.at(-1)! - ms[0]!);
   });
-  const prompt = await median(reps, async rep => {
+  const prompt = await measured(reps, async rep => {
     const { ms } = await ids(model, makePrompt(512, `prompt ${rep}`).ids, 1);
     return 512_000 / ms[0]!;
   });
-  const batch = await median(reps, async rep => {
+  const batch = await measured(reps, async rep => {
     const prompts = Array.from({ length: SEQUENCES }, (_, i) => makePrompt(16, `batch ${rep} ${i}`).ids);
     const times: number[] = [];
     const onToken = () => void times.push(performance.now());

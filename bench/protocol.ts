@@ -1,5 +1,6 @@
 // What every contender does in its own fresh process: load, answer the check, and only then run against the clock.
 
+import { median } from './median.ts';
 import { makePrompt, textOf } from './synthetic.ts';
 
 /** What main.ts asks of a contender: JSON in the first argument. */
@@ -115,10 +116,7 @@ async function repeat(task: Task, run: (rep: number) => Promise<number>): Promis
     if (rep > 0 || elapsed > task.budgetMs / 2) rates.push(rate);
     if (elapsed > task.budgetMs / 2 && (rep === 0 || elapsed > task.budgetMs)) break;
   }
-  rates.sort((a, b) => a - b);
-  const middle = rates.length >> 1;
-  const median = rates.length % 2 === 1 ? rates[middle]! : (rates[middle - 1]! + rates[middle]!) / 2;
-  return { median, min: rates[0]!, max: rates.at(-1)!, reps: rates.length };
+  return { median: median(rates), min: Math.min(...rates), max: Math.max(...rates), reps: rates.length };
 }
 
 async function perform(task: Task, engine: Engine): Promise<Report> {

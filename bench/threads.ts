@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { makeModel } from './make-model.ts';
+import { median } from './median.ts';
 import { rivalFile } from './paths.ts';
 import type { Scenario } from './threads-child.ts';
 
@@ -61,8 +62,6 @@ async function trial(path: string, scenario: Scenario): Promise<number> {
     throw new Error(`${JSON.stringify(scenario)}: exit code ${code}, "${output}"`);
   return figure;
 }
-
-const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 async function main(): Promise<void> {
   if (options.help) {
