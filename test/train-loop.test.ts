@@ -16,14 +16,7 @@ import { memoryRun } from '../host/train/run-store.ts';
 import { cosineOfHalfTurns, rateAt } from '../host/train/schedule.ts';
 import { Diverged, type Trainer } from '../host/train/trainer.ts';
 import { hashOf } from './support/numbers.ts';
-import { TINY_RUN, TINY_VOCABULARY, tinyData } from './support/train-loop.ts';
-
-/** The losses of TINY_RUN, and the sha256 of the weights after it: the same on every runtime and CPU. */
-const LOSSES = [
-  3.1891655107339227, 2.9691632588704424, 2.818966215848923, 2.6711609681447346, 2.5070677300294237,
-  2.409069758653641, 2.3010493616263075, 2.242539656162262, 2.1773726562658946, 2.1703560948371887,
-];
-const WEIGHTS = 'cf5e80115d44e3baa974650c246d08dda34672af6d2fe7e530425869b6c25608';
+import { TINY_LOSSES, TINY_RUN, TINY_VOCABULARY, TINY_WEIGHTS, tinyData } from './support/train-loop.ts';
 
 const start = (options: Partial<TrainOptions> = {}, ranks = 1) => {
   const run = { ...TINY_RUN, ...options };
@@ -47,8 +40,8 @@ async function hashOfState(trainer: Trainer): Promise<string> {
 test('ten fixed losses and the bits of the weights', async () => {
   const trainer = await start();
   const losses = await advance(trainer, 10);
-  assert.equal(losses, LOSSES);
-  assert.is(hashOf((await trainer.state()).weights), WEIGHTS);
+  assert.equal(losses, TINY_LOSSES);
+  assert.is(hashOf((await trainer.state()).weights), TINY_WEIGHTS);
   await trainer.close();
 });
 

@@ -3,7 +3,9 @@
 
 import type { ChatMessage, Cria, Manifest, Model, ModelSource, OpenOptions } from '../../host/exports.ts';
 import type { Parts } from '../../host/sources/all.ts';
+import type { TrainCria } from '../../host/train/on.ts';
 import { tinyModel } from '../support/tiny-model.ts';
+import { TINY_LOSSES, TINY_RUN, TINY_VOCABULARY, TINY_WEIGHTS, tinyData } from '../support/train-loop.ts';
 import { codeOf, equal, sha256 } from './check.ts';
 
 const MODEL = tinyModel({ dtype: 'Q8_0', seed: 5 });
@@ -12,8 +14,11 @@ const PART = 30_000;
 /** Goes on to the end of the context. */
 const NEVER_END = { logitBias: { 1: -100, 2: -100 } };
 
-/** What a host hands in: the entry `cria`, and what loads `cria/sources`. */
-export type Packaged = Cria & { sources(): Promise<{ parts: Parts }> };
+/** What a host hands in: the entry `cria`, what loads `cria/sources`, and where modules may be made from bytes `cria/train`. */
+export type Packaged = Cria & {
+  sources(): Promise<{ parts: Parts }>;
+  train?(): Promise<Pick<TrainCria, 'createTrainer'>>;
+};
 
 type Case = (cria: Packaged) => Promise<void>;
 
@@ -56,7 +61,28 @@ const opfs: Case = async cria => {
 const hasOpfs =
   typeof FileSystemFileHandle === 'function' && 'createWritable' in FileSystemFileHandle.prototype;
 
-export const CASES: Record<string, Case> = {
+/** Ten steps, with one rank and with two: the losses and the weights that they have everywhere. */
+const training: Case = async cria => {
+  const { createTrainer } = await cria.train!();
+  for (const ranks of [1, 2]) {
+    const trainer = await createTrainer(TINY_RUN, tinyData(TINY_RUN), { vocabSize: TINY_VOCABULARY, ranks });
+    const losses: number[] = [];
+    while (losses.length < TINY_LOSSES.length) losses.push((await trainer.advance()).loss);
+    const { weights } = await trainer.state();
+    await trainer.close();
+    equal(losses, TINY_LOSSES, `losses with ${ranks} ranks`);
+    const bytes = new Uint8Array(weights.slice().buffer);
+    equal(await sha256(bytes), TINY_WEIGHTS, `weights with ${ranks} ranks`);
+  }
+};
+
+/** The cases of a host. */
+export const casesOf = (cria: Packaged): Record<string, Case> => ({
+  ...CASES,
+  ...(cria.train && { training }),
+});
+
+const CASES: Record<string, Case> = {
   ...(hasOpfs && { opfs }),
 
   async open(cria) {

@@ -25,7 +25,9 @@ export interface Host {
 }
 
 /** What the questions are asked of; what a first token does not need is loaded later. */
-const PACKAGE = `import * as main from 'cria'; const cria = { ...main, sources: () => import('cria/sources') };`;
+const EDGE_PACKAGE = `import * as main from 'cria'; const cria = { ...main, sources: () => import('cria/sources') };`;
+/** Where modules may be made from bytes there is training too. */
+const PACKAGE = `${EDGE_PACKAGE} cria.train = () => import('cria/train');`;
 
 const RUN = pathToFileURL(join(projectRoot, 'dist', 'test', 'conformance', 'run.js')).href;
 
@@ -132,7 +134,7 @@ async function workerd(folder: string): Promise<Host> {
   const worker = join(folder, 'worker.js');
   writeFileSync(
     worker,
-    `${PACKAGE}
+    `${EDGE_PACKAGE}
 import * as questions from '${join(projectRoot, 'dist/test/conformance/run.js')}';
 export default {
   async fetch(request) {
@@ -167,7 +169,7 @@ async function edgeRuntime(folder: string): Promise<Host> {
   const entry = join(folder, 'edge-entry.js');
   writeFileSync(
     entry,
-    `${PACKAGE}
+    `${EDGE_PACKAGE}
 import * as questions from '${join(projectRoot, 'dist/test/conformance/run.js')}';
 globalThis.ask = async question => {
   const refused = await WebAssembly.compile(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])).then(() => false, () => true);
@@ -229,6 +231,7 @@ function browserHost(browser: Browser, folder: string): Host {
     importMap: {
       cria: '/node_modules/cria/dist/lib/browser.js',
       'cria/sources': '/node_modules/cria/dist/lib/sources-web.js',
+      'cria/train': '/node_modules/cria/dist/lib/train-web.js',
     },
   });
   writeFileSync(join(folder, 'page.html'), page);

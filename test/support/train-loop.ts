@@ -21,6 +21,13 @@ export const TINY_RUN: TrainOptions = {
   seed: 7,
 };
 
+/** The losses of TINY_RUN, and the sha256 of the weights after it: the same on every runtime and CPU. */
+export const TINY_LOSSES: readonly number[] = [
+  3.1891655107339227, 2.9691632588704424, 2.818966215848923, 2.6711609681447346, 2.5070677300294237,
+  2.409069758653641, 2.3010493616263075, 2.242539656162262, 2.1773726562658946, 2.1703560948371887,
+];
+export const TINY_WEIGHTS = 'cf5e80115d44e3baa974650c246d08dda34672af6d2fe7e530425869b6c25608';
+
 /** Sequences in which each token follows from the one before it, from a random one on. */
 export function tinyData({ sequences = 1, contextLength }: TrainOptions): TrainData {
   const batch = (seed: number): TrainBatch => {
