@@ -21,19 +21,24 @@ const config = JSON.parse(readFileSync(path, 'utf8')) as {
 const tokenizer = await openTokenizer(values.tokenizer ?? resolve(dirname(path), config.tokenizer));
 const encoder = new TextEncoder();
 
-/** The held-out documents, from the rows of the validation split: what does not fill a last row is left out. */
-async function heldOut(data: TokenData): Promise<string[]> {
-  const ids: number[] = [];
-  for (let i = 0; i < data.validationBatches; i++) {
-    const { tokens, rows } = await data.validationAt(i);
-    if (rows > 0) ids.push(...tokens);
+/** The held-out documents of each source, from the rows of the validation split: what does not fill a last row is left out. */
+async function heldOut(data: TokenData): Promise<string[][]> {
+  const all: string[][] = [];
+  let row = 0;
+  for (const { tokens } of data.sources) {
+    const ids: number[] = [];
+    // rows are in the order of the sources
+    for (const end = row + Math.max(0, Math.floor((tokens.validation - 1) / data.T)); row < end; row++) {
+      ids.push(...(await data.validationAt(row)).tokens);
+    }
+    const documents: number[][] = [];
+    for (const id of ids) {
+      if (id === tokenizer.bos) documents.push([]);
+      else if (id !== tokenizer.eos) documents.at(-1)?.push(id);
+    }
+    all.push(documents.filter(({ length }) => length > 1).map(document => tokenizer.decode(document)));
   }
-  const documents: number[][] = [];
-  for (const id of ids) {
-    if (id === tokenizer.bos) documents.push([]);
-    else if (id !== tokenizer.eos) documents.at(-1)?.push(id);
-  }
-  return documents.filter(({ length }) => length > 1).map(document => tokenizer.decode(document));
+  return all;
 }
 
 /** Bits a byte of a unigram with one added to each count. */
@@ -72,15 +77,16 @@ console.log(
   `| held out | documents | bytes | unigram | ${models.map(model => basename(model)).join(' | ')} |`,
 );
 console.log(`| --- | --- | --- | --- |${' --- |'.repeat(models.length)}`);
-for (const source of sourcesFromConfig(config, path, file => resolve(dirname(path), file))) {
-  const { validation, seed, contextLength: T } = config;
-  const data = await openData([source], tokenizer, { B: 1, T, microBatches: 1, validation, seed });
-  const held = await heldOut(data);
-  const all: string[] = [];
-  for await (const { text } of readDocuments(source)) all.push(text);
-  const figures = [unigram(all, held)];
-  for (const model of models) figures.push(await bitsPerByte(model, held));
-  const bytes = held.reduce((sum, text) => sum + encoder.encode(text).length, 0);
-  const cells = [source.name, held.length, bytes, ...figures.map(figure => figure.toFixed(3))];
+const sources = sourcesFromConfig(config, path, file => resolve(dirname(path), file));
+const { validation, seed, contextLength: T } = config;
+const held = await heldOut(await openData(sources, tokenizer, { B: 1, T, validation, seed }));
+const all: string[] = [];
+for (const source of sources) for await (const { text } of readDocuments(source)) all.push(text);
+for (const [i, { name }] of sources.entries()) {
+  const texts = held[i]!;
+  const figures = [unigram(all, texts)];
+  for (const model of models) figures.push(await bitsPerByte(model, texts));
+  const bytes = texts.reduce((sum, text) => sum + encoder.encode(text).length, 0);
+  const cells = [name, texts.length, bytes, ...figures.map(figure => figure.toFixed(3))];
   console.log(`| ${cells.join(' | ')} |`);
 }

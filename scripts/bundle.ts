@@ -70,6 +70,8 @@ const { outputFiles } = await build({
   bundle: true,
   splitting: true,
   minify: true,
+  // an error that nobody catches is shown with its line
+  lineLimit: 3000,
   format: 'esm',
   target: 'es2022',
   external: ['node:*', 'hyparquet'],
