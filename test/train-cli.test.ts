@@ -239,6 +239,22 @@ test('what is exported opens, and writes what the trainer writes', async () => {
   assert.equal(own.encode('one day the dog'), theirs.encode('one day the dog'));
 });
 
+test('a source whose only document is kept for validation is told', async () => {
+  writeFileSync(at('one.txt'), stories(2, 1));
+  const sources = [{ file: 'stories.txt' }, { file: 'one.txt' }];
+  writeFileSync(at('two.json'), JSON.stringify({ ...CONFIG, sources }));
+  const seen = new Set<boolean>();
+  for (let seed = 0; seen.size < 2 && seed < 20; seed++) {
+    const args = ['--validation', '0.5', '--split-seed', String(seed), '--dry-run'];
+    const { code, stdout, stderr } = await cria(['train', at('two.json'), '--out', at('two'), ...args]);
+    assert.is(code, 0, stderr);
+    const kept = /^ *one\.txt +0 tokens, 0 % of a step; [1-9]\d* kept for validation$/m.test(stdout);
+    assert.is(stderr.includes('one.txt: nothing to train on, its only document is kept'), kept, stdout);
+    seen.add(kept);
+  }
+  assert.is(seen.size, 2);
+});
+
 test('curves are drawn, in a file that needs no other', async () => {
   const { code, stderr } = await cria(['plot', at('best'), at('greedy'), '--out', at('loss.svg')]);
   assert.is(code, 0, stderr);

@@ -13,6 +13,7 @@ import {
   runFolder,
   runIdentity,
   runTraining,
+  type TokenData,
   type Trainer,
   type TrainOptions,
   tokensOfStep,
@@ -69,6 +70,8 @@ interface Prepared {
   store: RunStore;
   run: string;
   flops: number;
+  /** What each source gives. */
+  sources: TokenData['sources'];
 }
 
 async function prepare(job: TrainJob, dryRun: boolean, signal: AbortSignal): Promise<Prepared> {
@@ -90,6 +93,13 @@ async function prepare(job: TrainJob, dryRun: boolean, signal: AbortSignal): Pro
     store: dryRun ? memoryStore() : job.cache === undefined ? store : folderStore(job.cache),
     signal,
   });
+  for (const { name, documents, tokens } of batches.sources) {
+    if (tokens.train === 0 && tokens.validation > 0) {
+      const all =
+        documents.validation === 1 ? 'its only document is' : `all ${documents.validation} documents are`;
+      say(`${name}: nothing to train on, ${all} kept for validation: name the separator, or --split tail`);
+    }
+  }
   const { sources } = job;
   const run = await runIdentity({ config, tokenizer, sources, data, from: from?.weights });
   const trainer = await createTrainer(config, batches, {
@@ -99,7 +109,8 @@ async function prepare(job: TrainJob, dryRun: boolean, signal: AbortSignal): Pro
   });
   const { parameters } = trainer;
   const perToken = flopsPerToken(parameters, trainer.llama, config.tied, config.contextLength);
-  return { trainer, tokenizer, store, run, flops: perToken * tokensOfStep(config) };
+  const flops = perToken * tokensOfStep(config);
+  return { trainer, tokenizer, store, run, flops, sources: batches.sources };
 }
 
 async function go(
@@ -149,7 +160,7 @@ async function go(
 }
 
 /** The costs of the run; its time from that of a micro-batch that is really computed. */
-async function estimate({ trainer, flops }: Prepared, job: TrainJob): Promise<string> {
+async function estimate({ trainer, flops, sources }: Prepared, job: TrainJob): Promise<string> {
   const { config, model, llama } = trainer;
   const tokens = new Int32Array(model.n);
   const batch = { tokens, targets: tokens, coef: new Float32Array(model.n) };
@@ -168,6 +179,10 @@ async function estimate({ trainer, flops }: Prepared, job: TrainJob): Promise<st
     ],
     ['a step', `${perStep} tokens: ${config.microBatches} of ${config.sequences} x ${config.contextLength}`],
     ['the run', `${config.steps} steps, ${perStep * config.steps} tokens`],
+    ...sources.map(({ name, tokens, share }) => [
+      name,
+      `${tokens.train} tokens, ${(100 * share).toFixed(0)} % of a step; ${tokens.validation} kept for validation`,
+    ]),
     ['memory', `${bytes(model.backend.bytes)} a rank, ${job.ranks} ranks`],
     ['checkpoint', bytes(12 * model.parameters.size)],
     [
