@@ -1,4 +1,4 @@
-// What `quantize` writes is opened by llama.cpp itself, which computes the same from it.
+// What `quantize` and training write is opened by llama.cpp itself, which computes the same from it.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert';
 import { open, QUANTIZE_TYPES, type QuantizeType, quantize } from '../host/index.ts';
 import { LlamaCpp, llamaCppFile } from './support/llama-cpp.ts';
 import { nmse } from './support/numbers.ts';
-import { shared, sharedFile } from './support/shared.ts';
+import { projectRoot, shared, sharedFile } from './support/shared.ts';
 
 /** llama.cpp rounds activations too, and in another way. */
 const BOUND = 1e-3;
@@ -47,9 +47,14 @@ if (file === undefined || shared('.') === undefined) {
     });
   }
 
-  for (const type of ['F16', 'BF16'] as const) {
-    test(`${type} of stories260K: the first ${GREEDY} greedy ids agree, or differ at a near tie`, async () => {
-      const path = await written(sharedFile('data/models/stories260K.gguf'), type);
+  const greedy: Record<string, () => Promise<string>> = {
+    'F16 of stories260K': () => written(sharedFile('data/models/stories260K.gguf'), 'F16'),
+    'BF16 of stories260K': () => written(sharedFile('data/models/stories260K.gguf'), 'BF16'),
+    'the model that ships': async () => join(projectRoot, 'models', 'stories.gguf'),
+  };
+  for (const [what, file] of Object.entries(greedy)) {
+    test(`${what}: the first ${GREEDY} greedy ids agree, or differ at a near tie`, async () => {
+      const path = await file();
       const model = await open(path, { threads: 0, contextLength: 128 });
       const prompt = model.tokenizer.encode('Once upon a time');
       const own: number[] = [];

@@ -1,3 +1,5 @@
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { type Command, command, flag, integer, only, text, UsageError, type Values } from './args.ts';
 import type { Interrupts } from './interrupts.ts';
 import { generationOptions, modelOptions, verboseOption } from './options.ts';
@@ -55,18 +57,21 @@ export const run: Command = command({
   run: (values, [path, prompt], interrupts) => generate(path!, prompt, values, interrupts),
 });
 
+/** Where the model lies that ships with the package. */
+function shipped(): string {
+  const root = dirname(createRequire(import.meta.url).resolve('cria/package.json'));
+  return join(root, 'models', 'stories.gguf');
+}
+
 /** `npm start`: `run` for somebody who has just cloned the project. */
 export const start: Command = command({
   name: 'npm start --',
   positionals: ['[PROMPT]'],
-  summary: 'Continue a text with the model of --model or CRIA_MODEL',
-  options: { model: text('FILE', 'the model; default: the environment variable CRIA_MODEL'), ...options },
-  run: ({ model, ...values }, [prompt], interrupts) => {
-    const path = model ?? process.env['CRIA_MODEL'];
-    if (!path) {
-      const quoted = `"${(prompt ?? 'Once upon a time').replace(/["$`\\!]/g, '\\$&')}"`;
-      throw new Error(`which model? Give the path of a GGUF file: npm start -- --model FILE ${quoted}`);
-    }
-    return generate(path, prompt, values, interrupts);
+  summary: 'Continue a story, or a text with a model of your own',
+  options: {
+    model: text('FILE', 'the model; default: the environment variable CRIA_MODEL, or the one that ships'),
+    ...options,
   },
+  run: ({ model, ...values }, [prompt], interrupts) =>
+    generate(model ?? (process.env['CRIA_MODEL'] || shipped()), prompt, values, interrupts),
 });
