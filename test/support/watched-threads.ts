@@ -3,7 +3,8 @@
 import { syncBuiltinESMExports } from 'node:module';
 import workerThreads from 'node:worker_threads';
 import binaryen from 'binaryen';
-import { simd } from '../../host/kernels.js';
+import { order, simd } from '../../host/kernels.js';
+import { bytesOf } from '../../host/text-bytes.ts';
 import type { Task } from '../../host/workers/protocol.ts';
 
 /** Threads that have not ended, in the order of their start. */
@@ -34,7 +35,7 @@ syncBuiltinESMExports();
 
 /** The kernels, of which one fails in its n-th call. */
 export function failing(kernel: string, n: number): WebAssembly.Module {
-  const module = binaryen.readBinaryWithFeatures(Buffer.from(simd, 'hex'), binaryen.Features.All);
+  const module = binaryen.readBinaryWithFeatures(Buffer.from(bytesOf(simd, order)), binaryen.Features.All);
   const { value } = binaryen.getExportInfo(module.getExport(kernel));
   const { params } = binaryen.getFunctionInfo(module.getFunction(value));
   const types = binaryen.expandType(params);
