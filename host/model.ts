@@ -216,7 +216,7 @@ function needsTokenizer(where: string): never {
     where,
     expected: 'a vocabulary',
     got: 'a model file without one',
-    hint: "Pass llama2.c's tokenizer file as the option tokenizer of open().",
+    hint: "Pass the model's tokenizer.model, or llama2.c's tokenizer file, as the option tokenizer of open().",
   });
 }
 

@@ -280,6 +280,8 @@ test('what does not belong together is told', async () => {
   await fails({ 'config.json': new TextEncoder().encode('{') }, 'bad-json');
   await fails({ 'config.json': {} }, 'bad-magic');
   await rejects(() => open(folderOf({ 'config.json': CONFIG })), 'file-not-found');
+  const { message } = await rejects(() => open(folderOf({})), 'file-unreadable');
+  assert.match(message, 'a folder without config.json or params.json');
 });
 
 test('headers that lie about their tensors', async () => {

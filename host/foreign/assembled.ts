@@ -1,5 +1,5 @@
-import { halfToNumber } from '../half.ts';
 import type { StoredTensor } from '../model-file.ts';
+import { decode } from '../quantize/decode.ts';
 import type { Source } from '../source.ts';
 import { halfSplitRow } from '../tensor-names.ts';
 import { DTYPES, type Recipe, type Stored } from './stored.ts';
@@ -103,14 +103,7 @@ async function vector(
 ): Promise<Float32Array> {
   const bytes = new Uint8Array(shape.cols * size);
   await parts[0]!.source.readInto(bytes, parts[0]!.offset, signal);
-  const view = new DataView(bytes.buffer);
-  const bits = new DataView(new ArrayBuffer(4));
-  return Float32Array.from({ length: shape.cols }, (_, i) => {
-    if (dtype === 'F32') return view.getFloat32(4 * i, true);
-    if (dtype === 'F16') return halfToNumber(view.getUint16(2 * i, true));
-    bits.setUint32(0, view.getUint16(2 * i, true) << 16);
-    return bits.getFloat32(0);
-  });
+  return decode(dtype, bytes);
 }
 
 /** Rows in GGUF's order of heads whose halves are rotated. */

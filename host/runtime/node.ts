@@ -109,9 +109,12 @@ async function openPath(path: string | URL): Promise<Source> {
       break;
     }
     if (!status.isFile()) {
-      throw Object.assign(new Error(status.isDirectory() ? 'a folder' : 'no regular file'), {
-        code: 'ENOTFILE',
-      });
+      throw Object.assign(
+        new Error(status.isDirectory() ? `a folder without ${DESCRIPTIONS.join(' or ')}` : 'no regular file'),
+        {
+          code: 'ENOTFILE',
+        },
+      );
     }
     size = status.size;
     file = await open(name, 'r');
