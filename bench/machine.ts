@@ -28,12 +28,19 @@ export interface Machine {
   dot8: Rate | undefined;
 }
 
-type Probe = 'read' | 'dot16' | 'dot8';
+/** 10⁹ multiply-adds/s of `f32x4.mul` and `f32x4.add`, with so many threads at once: what training could reach. */
+export async function measureF32(threads: number): Promise<number> {
+  return measure(moduleBytes(false), 'f32', threads);
+}
+
+type Probe = 'read' | 'dot16' | 'dot8' | 'f32';
 
 const READ_BYTES = 256 * 2 ** 20; // per thread: several times every last-level cache share
 const READ_STREAMS = 8;
 const TILE = { a: 2, b: 4 }; // 8 sums, 6 operands, 1 product: what x86 engines have in v128 registers
 const SUMS = TILE.a * TILE.b;
+const CHAINS = 12;
+const CHAIN_LENGTH = 8;
 const DOT_STEP = 128; // bytes from one step's operands to the next's
 const DOT_WINDOW = 8192; // bytes: stays in the first-level cache
 
@@ -74,18 +81,27 @@ function moduleBytes(relaxed: boolean): Uint8Array<ArrayBuffer> {
     });
   const dot16 = tile((sum, a, b) => `(i32x4.add ${sum} (i32x4.dot_i16x8_s ${a} ${b}))`);
   const dot8 = tile((sum, a, b) => `(i32x4.relaxed_dot_i8x16_i7x16_add_s ${a} ${b} ${sum})`);
+  // no loads, and as many chains as hide their own latency: s = s · a + b
+  const chains = list(CHAINS, i => {
+    return `(local.set $s${i} (f32x4.add (f32x4.mul (local.get $s${i}) (local.get $a0)) (local.get $a0)))`;
+  });
+  const f32 = `(local.set $a0 (v128.load (local.get $ptr))) ${chains.repeat(CHAIN_LENGTH)}`;
   const read = list(READ_STREAMS, i => {
     return `(local.set $s${i} (v128.xor (local.get $s${i}) (v128.load offset=${i * 16} (local.get $ptr))))`;
   });
   const module = binaryen.parseText(`(module (memory (export "memory") ${READ_BYTES / 65536})
     ${loop('read', '', READ_STREAMS, READ_STREAMS * 16, READ_BYTES, read)}
     ${loop('dot16', operands, SUMS, DOT_STEP, DOT_WINDOW, dot16)}
+    ${loop('f32', operands, CHAINS, DOT_STEP, DOT_WINDOW, f32)}
     ${relaxed ? loop('dot8', operands, SUMS, DOT_STEP, DOT_WINDOW, dot8) : ''})`);
   module.setFeatures(binaryen.Features.SIMD128 | (relaxed ? binaryen.Features.RelaxedSIMD : 0));
   const bytes = module.emitBinary();
   module.dispose();
   return new Uint8Array(bytes);
 }
+
+/** Multiply-adds of a step. */
+const MACS = { dot16: 8 * SUMS, dot8: 16 * SUMS, f32: 4 * CHAINS * CHAIN_LENGTH };
 
 interface Job {
   wasm: Uint8Array<ArrayBuffer>;
@@ -104,7 +120,7 @@ async function work({ wasm, probe, gate, rounds, bytes }: Job): Promise<void> {
     (bytes: number) => number
   >;
   const memory = new Uint8Array(exports.memory.buffer);
-  memory.fill(1, 0, probe === 'read' ? READ_BYTES : DOT_WINDOW);
+  memory.fill(0x3f, 0, probe === 'read' ? READ_BYTES : DOT_WINDOW);
   const run = exports[probe];
   for (let i = 0; i < 200; i++) run(DOT_WINDOW * 100); // until the optimising compiler has taken over
   const times: [number, number][] = [];
@@ -139,8 +155,7 @@ async function measure(wasm: Uint8Array<ArrayBuffer>, probe: Probe, threads: num
     Atomics.notify(gate, 1);
   }
   const times = await Promise.all(results);
-  const lanes = probe === 'dot8' ? 16 : 8;
-  const units = probe === 'read' ? bytes : (bytes / DOT_STEP) * SUMS * lanes;
+  const units = probe === 'read' ? bytes : (bytes / DOT_STEP) * MACS[probe];
   let best = 0;
   for (let round = 0; round < rounds; round++) {
     const start = Math.min(...times.map(time => time[round]![0]));

@@ -18,15 +18,15 @@ export interface CudaDevice {
 const WARP = 32;
 const MOST_THREADS = 1024;
 /** Threads of a block where each has a number of its own. */
-const THREADS = 256;
+export const THREADS = 256;
 /** matvec.cu, matvec8.cu: warps of a block, a row each, and tokens that share a row. */
 const MATVEC = { rows: 4, tokens: 4 };
 /** matmul.cu: a tile's side, and its threads. */
-const MATMUL = { tile: 64, threads: 256 };
+export const MATMUL: { tile: number; threads: number } = { tile: 64, threads: 256 };
 /** Up to so many tokens the weights are streamed past them; more share tiles. */
 const FEW = 8;
 /** attention.cu: threads of a block, and numbers of a head at most. */
-const ATTENTION = { threads: 128, headDim: 256 };
+export const ATTENTION: { threads: number; headDim: number } = { threads: 128, headDim: 256 };
 
 /** The kernels of a GPU behind the contract of `Backend`. Ops are queued; only `read…` and `fill` wait. */
 export class Cuda implements Backend {
@@ -44,10 +44,10 @@ export class Cuda implements Backend {
   readonly #flag: Buf;
 
   /** @throws StateError 'out-of-memory', Error with code 'bad-kernels'; the device is closed then */
-  constructor(device: CudaDevice) {
+  constructor(device: CudaDevice, kernels: Record<string, string> = KERNELS) {
     this.#device = device;
     try {
-      for (const [name, kinds] of Object.entries(KERNELS))
+      for (const [name, kinds] of Object.entries(kernels))
         this.#kernels.set(name, device.kernel(name, kinds));
       this.#flag = this.allocI32(1);
     } catch (error) {
@@ -68,7 +68,7 @@ export class Cuda implements Backend {
     return true;
   }
 
-  #alloc(bytes: number): Buf {
+  protected alloc(bytes: number): Buf {
     const next = Math.ceil(this.#reserved.next / ALIGN) * ALIGN;
     if (next + bytes <= this.#reserved.end) {
       this.#reserved.next = next + bytes;
@@ -96,27 +96,20 @@ export class Cuda implements Backend {
   }
 
   allocF32(count: number): Buf {
-    return this.#alloc(4 * count);
+    return this.alloc(4 * count);
   }
 
   allocI32(count: number): Buf {
-    return this.#alloc(4 * count);
+    return this.alloc(4 * count);
   }
 
   allocTensor(dtype: DType, rows: number, cols: number): Tensor {
-    return { buf: this.#alloc(rows * rowBytes(dtype, cols)), dtype, rows, cols };
+    return { buf: this.alloc(rows * rowBytes(dtype, cols)), dtype, rows, cols };
   }
 
   allocCache(dtype: CacheDType, slots: number, kvHeads: number, capacity: number, headDim: number): Cache {
-    if (headDim > ATTENTION.headDim) {
-      throw new StateError('unsupported-runtime', {
-        where: 'GPU attention',
-        expected: `heads of at most ${ATTENTION.headDim} numbers`,
-        got: `${headDim}`,
-        hint: "Open the model with backend: 'wasm'.",
-      });
-    }
-    const buf = this.#alloc(slots * kvHeads * capacity * rowBytes(dtype, headDim));
+    checkHeadDim(headDim);
+    const buf = this.alloc(slots * kvHeads * capacity * rowBytes(dtype, headDim));
     return { buf, dtype, slots, kvHeads, capacity, headDim };
   }
 
@@ -141,7 +134,7 @@ export class Cuda implements Backend {
     const { values, bytes } = BLOCK[dtype];
     const blocks = count / values;
     const halves = (offset: number, exponent: number) =>
-      this.#run(
+      this.run(
         'finite_16',
         over(blocks, THREADS),
         1,
@@ -153,7 +146,7 @@ export class Cuda implements Backend {
         exponent,
       );
     if (dtype === 'f32' || dtype === 'q8_f32') {
-      this.#run('finite_f32', over(blocks, THREADS), 1, THREADS, this.#flag, at, blocks, bytes);
+      this.run('finite_f32', over(blocks, THREADS), 1, THREADS, this.#flag, at, blocks, bytes);
     } else if (dtype === 'bf16') halves(0, 0x7f80);
     else for (const offset of HALVES[dtype as CodesDType] ?? [0]) halves(offset, 0x7c00);
   }
@@ -192,18 +185,18 @@ export class Cuda implements Backend {
   }
 
   /** Queues a kernel over a grid of blocks; one without blocks does nothing. */
-  #run(name: string, gridX: number, gridY: number, threads: number, ...values: number[]): void {
+  protected run(name: string, gridX: number, gridY: number, threads: number, ...values: number[]): void {
     if (gridX > 0 && gridY > 0)
       this.#device.launch(this.#kernels.get(name)!, gridX, gridY, threads, ...values);
   }
 
   embedding(out: Buf, tokens: Buf, table: Tensor, n: number): void {
     const { buf, dtype, cols } = table;
-    this.#run(`embedding_${dtype}`, over(cols, THREADS), n, THREADS, out, tokens, buf, cols);
+    this.run(`embedding_${dtype}`, over(cols, THREADS), n, THREADS, out, tokens, buf, cols);
   }
 
   rmsnorm(out: Buf, x: Buf, weight: Tensor, n: number, dim: number, eps: number): void {
-    this.#run('rmsnorm', n, 1, threadsFor(dim), out, x, weight.buf, dim, eps);
+    this.run('rmsnorm', n, 1, threadsFor(dim), out, x, weight.buf, dim, eps);
   }
 
   matmul(out: Buf, x: Buf, { buf, dtype, rows, cols }: Tensor, n: number): void {
@@ -213,22 +206,22 @@ export class Cuda implements Backend {
       const threads = MATVEC.rows * WARP;
       if (INTEGER.includes(dtype)) {
         const [q, scales] = this.#round(x, n * cols);
-        this.#run(`matvec8_${dtype}`, gridX, gridY, threads, out, q, scales, buf, n, rows, cols);
-      } else this.#run(`matvec_${dtype}`, gridX, gridY, threads, out, x, buf, n, rows, cols);
+        this.run(`matvec8_${dtype}`, gridX, gridY, threads, out, q, scales, buf, n, rows, cols);
+      } else this.run(`matvec_${dtype}`, gridX, gridY, threads, out, x, buf, n, rows, cols);
     } else {
       const gridX = over(rows, MATMUL.tile);
       const gridY = over(n, MATMUL.tile);
-      this.#run(`matmul_${dtype}`, gridX, gridY, MATMUL.threads, out, x, buf, n, rows, cols);
+      this.run(`matmul_${dtype}`, gridX, gridY, MATMUL.threads, out, x, buf, n, rows, cols);
     }
   }
 
   /** Activations as bytes, and the scale of each 32 of them. */
   #round(x: Buf, count: number): [q: Buf, scales: Buf] {
     const bytes = count + count / 8;
-    if (bytes > this.#rounded.bytes) this.#rounded = { buf: this.#alloc(bytes), bytes };
+    if (bytes > this.#rounded.bytes) this.#rounded = { buf: this.alloc(bytes), bytes };
     const q = this.#rounded.buf;
     const scales = q + count;
-    this.#run('round_activations', over(count, THREADS), 1, THREADS, q, scales, x, count);
+    this.run('round_activations', over(count, THREADS), 1, THREADS, q, scales, x, count);
     return [q, scales];
   }
 
@@ -243,19 +236,19 @@ export class Cuda implements Backend {
   ): void {
     const half = headDim / 2;
     const blocks = over(count * half, THREADS);
-    this.#run('rope_table', blocks, 1, THREADS, table, factors?.buf ?? 0, first, count, half, base, scale);
+    this.run('rope_table', blocks, 1, THREADS, table, factors?.buf ?? 0, first, count, half, base, scale);
   }
 
   rope(x: Buf, positions: Buf, table: Buf, n: number, heads: number, headDim: number): void {
     const half = headDim / 2;
-    this.#run('rope', over(heads * half, THREADS), n, THREADS, x, positions, table, heads, half);
+    this.run('rope', over(heads * half, THREADS), n, THREADS, x, positions, table, heads, half);
   }
 
   append(cache: Cache, x: Buf, slots: Buf, positions: Buf, n: number): void {
     const { buf, dtype, kvHeads, headDim, capacity } = cache;
     const blocks = (kvHeads * headDim) / BLOCK[dtype].values;
     const grid = over(blocks, THREADS);
-    this.#run(`append_${dtype}`, grid, n, THREADS, buf, x, slots, positions, kvHeads, headDim, capacity);
+    this.run(`append_${dtype}`, grid, n, THREADS, buf, x, slots, positions, kvHeads, headDim, capacity);
   }
 
   attention(
@@ -271,7 +264,7 @@ export class Cuda implements Backend {
     before: number,
   ): void {
     const { dtype, kvHeads, headDim, capacity } = keys;
-    this.#run(
+    this.run(
       `attention_${dtype}`,
       heads,
       n,
@@ -310,28 +303,28 @@ export class Cuda implements Backend {
   gather(..._: Parameters<Backend['gather']>): void {}
 
   swiglu(out: Buf, gate: Buf, up: Buf, count: number): void {
-    this.#run('swiglu', over(count, THREADS), 1, THREADS, out, gate, up, count);
+    this.run('swiglu', over(count, THREADS), 1, THREADS, out, gate, up, count);
   }
 
   add(out: Buf, a: Buf, b: Buf, count: number): void {
-    this.#run('add', over(count, THREADS), 1, THREADS, out, a, b, count);
+    this.run('add', over(count, THREADS), 1, THREADS, out, a, b, count);
   }
 
   takeRows(out: Buf, x: Buf, rows: Buf, n: number, dim: number): void {
-    this.#run('take_rows', over(dim, THREADS), n, THREADS, out, x, rows, dim);
+    this.run('take_rows', over(dim, THREADS), n, THREADS, out, x, rows, dim);
   }
 
   crossEntropy(loss: Buf, logits: Buf, targets: Buf, n: number, vocab: number): void {
-    this.#run('cross_entropy', n, 1, threadsFor(vocab), loss, logits, targets, vocab);
+    this.run('cross_entropy', n, 1, threadsFor(vocab), loss, logits, targets, vocab);
   }
 
   topLogprobs(ids: Buf, logprobs: Buf, logits: Buf, vocab: number, k: number): void {
     const keys = this.#sort(logits, vocab);
-    this.#run('top_logprobs', 1, 1, threadsFor(vocab), ids, logprobs, keys, logits, vocab, k);
+    this.run('top_logprobs', 1, 1, threadsFor(vocab), ids, logprobs, keys, logits, vocab, k);
   }
 
   addBias(logits: Buf, ids: Buf, values: Buf, n: number): void {
-    this.#run('add_bias', over(n, THREADS), 1, THREADS, logits, ids, values, n);
+    this.run('add_bias', over(n, THREADS), 1, THREADS, logits, ids, values, n);
   }
 
   penalize(
@@ -344,7 +337,7 @@ export class Cuda implements Backend {
     presence: number,
   ): void {
     const grid = over(n, THREADS);
-    this.#run('penalize', grid, 1, THREADS, logits, ids, counts, n, repeat, frequency, presence);
+    this.run('penalize', grid, 1, THREADS, logits, ids, counts, n, repeat, frequency, presence);
   }
 
   sample(
@@ -359,25 +352,36 @@ export class Cuda implements Backend {
   ): void {
     const keys = this.#sort(logits, vocab);
     const threads = threadsFor(topK > 0 ? Math.min(topK, vocab) : vocab);
-    this.#run('sample', 1, 1, threads, id, keys, logits, vocab, temperature, topK, topP, minP, u);
+    this.run('sample', 1, 1, threads, id, keys, logits, vocab, temperature, topK, topP, minP, u);
   }
 
   /** The candidates' keys, sorted (sample.cu). */
   #sort(logits: Buf, vocab: number): Buf {
     const size = 2 ** Math.ceil(Math.log2(vocab));
-    if (8 * size > this.#keys.bytes) this.#keys = { buf: this.#alloc(8 * size), bytes: 8 * size };
-    this.#run('sort_logits', 1, 1, threadsFor(size / 2), this.#keys.buf, logits, vocab, size);
+    if (8 * size > this.#keys.bytes) this.#keys = { buf: this.alloc(8 * size), bytes: 8 * size };
+    this.run('sort_logits', 1, 1, threadsFor(size / 2), this.#keys.buf, logits, vocab, size);
     return this.#keys.buf;
   }
 }
 
+/** @throws StateError 'unsupported-runtime' for heads that the kernels of attention do not hold */
+export function checkHeadDim(headDim: number): void {
+  if (headDim <= ATTENTION.headDim) return;
+  throw new StateError('unsupported-runtime', {
+    where: 'GPU attention',
+    expected: `heads of at most ${ATTENTION.headDim} numbers`,
+    got: `${headDim}`,
+    hint: "Take backend: 'wasm'.",
+  });
+}
+
 /** Groups of `size` that hold `count`. */
-function over(count: number, size: number): number {
+export function over(count: number, size: number): number {
   return Math.ceil(count / size);
 }
 
 /** Threads of the one block that works on `count` numbers: whole warps. */
-function threadsFor(count: number): number {
+export function threadsFor(count: number): number {
   return Math.min(MOST_THREADS, Math.max(1, over(count, WARP)) * WARP);
 }
 

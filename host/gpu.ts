@@ -19,7 +19,7 @@ let warned = false;
  */
 export async function gpuPlace(plugin: string | undefined, wanted: boolean): Promise<Place | undefined> {
   try {
-    return new Here(new Cuda(await openDevice(plugin)));
+    return new Here(new Cuda(await openGpu(plugin)));
   } catch (error) {
     const unavailable = explained(error);
     if (wanted) throw unavailable;
@@ -31,16 +31,23 @@ export async function gpuPlace(plugin: string | undefined, wanted: boolean): Pro
   }
 }
 
+/** @throws StateError 'gpu-unavailable' */
+export function openGpu(plugin: string | undefined): Promise<CudaDevice> {
+  return openDevice(plugin).catch(error => {
+    throw explained(error);
+  });
+}
+
 async function openDevice(plugin: string | undefined): Promise<CudaDevice> {
   if (plugin !== undefined) {
     const { openDevice }: Plugin = await import(/* webpackIgnore: true */ /* @vite-ignore */ plugin);
     return openDevice().device;
   }
   throw new StateError('gpu-unavailable', {
-    where: "open: backend 'cuda'",
+    where: "backend 'cuda'",
     expected: 'the package cria-cuda',
     got: 'no such package',
-    hint: "Install it (npm install cria-cuda), or open the model with backend: 'wasm'.",
+    hint: "Install it (npm install cria-cuda), or take backend: 'wasm'.",
   });
 }
 

@@ -42,7 +42,12 @@ const { values, positionals: words } = parseArgs({
   options: { full: { type: 'boolean' }, runtimes: { type: 'boolean' } },
   allowPositionals: true,
 });
-const env = { ...process.env, FORCE_COLOR: '0', ...(values.full && { CRIA_FULL: '1' }) };
+const env = {
+  ...process.env,
+  FORCE_COLOR: '0',
+  ...(values.full && { CRIA_FULL: '1' }),
+  ...(values.runtimes && { CRIA_ENGINES: '1' }),
+};
 
 interface Job {
   node: string;

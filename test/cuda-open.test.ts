@@ -2,12 +2,13 @@
 // lie as npm would put them.
 
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildAddon, buildMock, PLUGIN } from '../gpu-plugin/build.ts';
+import { generatedStories } from './support/generated-text.ts';
 import { canBuildMock } from './support/gpu.ts';
 import { projectRoot } from './support/shared.ts';
 import { tinyModel } from './support/tiny-model.ts';
@@ -118,6 +119,44 @@ if (canBuildMock('open on a GPU')) {
     }
     // threads are the CPU's
     assert.is(run(['auto', '1'], driver).lines[0]!.backend, 'wasm');
+  });
+
+  test('cria train learns there what it learns on the CPU, and goes on with its checkpoint', () => {
+    const driver = dirname(buildMock());
+    writeFileSync(join(app, 'text.txt'), generatedStories(30).join('<|endoftext|>'));
+    const cria = (args: string, status = 0) => {
+      const script = join(modules, 'cria/dist/lib/cli.js');
+      const env = { ...process.env, LD_LIBRARY_PATH: driver };
+      const ended = spawnSync(process.execPath, [script, ...args.split(' ')], {
+        cwd: app,
+        env,
+        encoding: 'utf8',
+      });
+      assert.is(ended.status, status, ended.stderr);
+      return ended.stderr;
+    };
+    cria('tokenizer train text.txt --vocab-size 320 --out tok.gguf');
+    const shape = '--dim 24 --n-layers 2 --n-heads 4 --n-kv-heads 2 --context-length 16 --sequences 2';
+    const rest = '--steps 6 --micro-batches 2 --sample-every 6 --sample-tokens 5 --checkpoint-every 3';
+    const train = `train --data text.txt --tokenizer tok.gguf ${shape} ${rest}`;
+    for (const backend of ['wasm', 'cuda']) cria(`${train} --out ${backend} --backend ${backend}`);
+    cria(`${train} --out both --until 3`);
+    cria(`${train} --out both --backend cuda --resume`);
+    const losses = (run: string) =>
+      readFileSync(join(app, run, 'log.jsonl'), 'utf8')
+        .trim()
+        .split('\n')
+        .map(line => JSON.parse(line))
+        .filter(({ kind, step }) => kind === 'step' || (kind === 'validation' && step === 6))
+        .map(({ loss }) => loss as number);
+    const expected = losses('wasm');
+    assert.is(expected.length, 7);
+    for (const run of ['cuda', 'both']) {
+      for (const [i, loss] of losses(run).entries()) {
+        assert.ok(Math.abs(loss - expected[i]!) < 1e-5 * expected[i]!, `${run}: ${loss}, ${expected[i]}`);
+      }
+    }
+    assert.match(cria(`${train} --out two --backend cuda --ranks 2`, 1), /ranks: expected 1, .* got 2/);
   });
 
   test.after(() => rmSync(app, { recursive: true }));

@@ -4,30 +4,38 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { MockOptions } from '../gpu-plugin/build.ts';
-import type { Backend } from '../host/backend.ts';
-import { Reference } from '../host/reference.ts';
-import { canBuildMock, cudaOnMock, withMock } from './support/gpu.ts';
+import type { TrainBackend } from '../host/train/backend.ts';
+import { TrainReference } from '../host/train/reference.ts';
+import { canBuildMock, trainCudaOnMock, withMock } from './support/gpu.ts';
 import { nmse } from './support/numbers.ts';
 import { encode } from './support/stored.ts';
 import { uniform } from './support/tiny-model.ts';
+import {
+  attention as attentionInside,
+  embedding,
+  matmul,
+  rmsnorm as rmsnormOf,
+  runCase,
+  type TrainCase,
+} from './support/train-ops.ts';
 
 const test = suite('bugs planted in CUDA kernels');
 const SEEDS = [0, 1, 2];
 
-type Run = (b: Backend) => Promise<ArrayLike<number>>;
+type Run = (b: TrainBackend) => Promise<ArrayLike<number>>;
 
 function values(count: number, seed = 1): Float32Array {
   const random = uniform(seed);
   return Float32Array.from({ length: count }, random);
 }
 
-function f32(b: Backend, numbers: Float32Array) {
+function f32(b: TrainBackend, numbers: Float32Array) {
   const buf = b.allocF32(numbers.length);
   b.writeF32(buf, numbers);
   return buf;
 }
 
-function i32(b: Backend, numbers: number[]) {
+function i32(b: TrainBackend, numbers: number[]) {
   const buf = b.allocI32(numbers.length);
   b.writeI32(buf, numbers);
   return buf;
@@ -85,6 +93,24 @@ const add: Run = async b => {
   return b.readF32(x, 33);
 };
 
+/** The output of an op and the gradients of its inputs. */
+const learning =
+  (kase: TrainCase): Run =>
+  async b =>
+    Object.values(await runCase(b, kase)).flatMap(values => [...values]);
+
+/** The losses that come with the gradients of logits. */
+const losses: Run = async b => {
+  const [n, vocab] = [12, 300];
+  const loss = b.allocF32(n);
+  const targets = i32(
+    b,
+    Array.from({ length: n }, (_, i) => (i * 97) % vocab),
+  );
+  b.crossEntropyBackward(loss, f32(b, values(n * vocab)), targets, f32(b, values(n)), n, vocab);
+  return b.readF32(loss, n);
+};
+
 const BUGS: Record<string, { plant: NonNullable<MockOptions['plant']>; run: Run }> = {
   'no barrier between the parts of a sum and their sum': {
     plant: {
@@ -97,8 +123,8 @@ const BUGS: Record<string, { plant: NonNullable<MockOptions['plant']>; run: Run 
   'no barrier before a tile is overwritten': {
     plant: {
       file: 'matmul.cu',
-      replace: 'sums[i][j] += ta[i] * wb[j];\n    }\n    __syncthreads();',
-      by: 'sums[i][j] += ta[i] * wb[j];\n    }',
+      replace: 'addProducts(sums, tokens, weights);\n    __syncthreads();',
+      by: 'addProducts(sums, tokens, weights);',
     },
     run: matmulOf('f16', 20, 20, 128),
   },
@@ -128,32 +154,64 @@ const BUGS: Record<string, { plant: NonNullable<MockOptions['plant']>; run: Run 
   },
   'threads of a block at different barriers': {
     plant: {
-      file: 'attention.cu',
+      file: 'attention.cuh',
       replace: '  __syncthreads();\n  float overall',
       by: '  if (warp == 0)\n    __syncthreads();\n  else\n    __syncthreads();\n  float overall',
     },
     run: attention,
   },
   'a key from the future': {
-    plant: { file: 'attention.cu', replace: 'j <= positions[t]', by: 'j <= positions[t] + 1' },
+    plant: { file: 'attention.cuh', replace: 'j <= last', by: 'j <= last + 1' },
     run: attention,
   },
   'no rescaling of what was summed': {
-    plant: { file: 'attention.cu', replace: 'sums[p] * shrink', by: 'sums[p]' },
+    plant: { file: 'attention.cuh', replace: 'sums[p] * shrink', by: 'sums[p]' },
     run: attention,
   },
   'no barrier between the steps of a sort': {
     plant: { file: 'sample.cu', replace: 'apart /= 2) {\n      __syncthreads();', by: 'apart /= 2) {' },
     run: sample,
   },
+  'rows of another matrix in the last tile of a gradient': {
+    plant: { file: 'matmul_backward.cu', replace: 'firstRow + r < m && ', by: '' },
+    run: learning(matmul(7, 70, 40)),
+  },
+  'a gradient that replaces what was there': {
+    plant: { file: 'matmul_backward.cu', replace: 'n + c] += sums', by: 'n + c] = sums' },
+    run: learning(matmul(7, 70, 40)),
+  },
+  'an id that stands at two places, added twice': {
+    plant: { file: 'embedding.cu', replace: 'blockSum(before) > 0 || ', by: '' },
+    run: learning(embedding(9, 5, 8)),
+  },
+  'a weight of a norm from one warp alone': {
+    plant: { file: 'rmsnorm.cu', replace: 'i = 1; i < warps', by: 'i = 1; i < 1' },
+    run: learning(rmsnormOf(20, 40)),
+  },
+  'the last token out of reach of its own key': {
+    plant: { file: 'attention_train.cu', replace: '(T - j) * group', by: '(T - j - 1) * group' },
+    run: learning(attentionInside(2, 9, 4, 2, 40)),
+  },
+  'no barrier before the parts of another gradient': {
+    plant: {
+      file: 'attention_train.cu',
+      replace: '  __syncthreads();  // what was added before has been read\n',
+      by: '',
+    },
+    run: learning(attentionInside(2, 9, 4, 2, 40)),
+  },
+  "no barrier behind the target's logit": {
+    plant: { file: 'loss.cu', replace: "  __syncthreads();  // the target's logit has been read\n", by: '' },
+    run: losses,
+  },
 };
 
 /** What is wrong: an error of the mock driver's, or numbers. */
 async function outcome(run: Run, plant?: MockOptions['plant']): Promise<string | undefined> {
-  const expected = await run(new Reference({ roundActivations: true }));
+  const expected = await run(new TrainReference({ roundActivations: true }));
   for (const seed of SEEDS) {
     const wrong = await withMock('SEED', seed, async () => {
-      const backend = cudaOnMock(plant && { plant });
+      const backend = trainCudaOnMock(plant && { plant });
       try {
         const error = nmse(await run(backend), expected);
         return error < 1e-10 ? undefined : `NMSE ${error}`;

@@ -64,6 +64,20 @@ test('texts are cut at their separator, wherever reads end', async () => {
   }
 });
 
+test('a separator may be a pattern, wherever reads end', async () => {
+  const lone = '/(?<!\\n)\\n(?!\\n)/'; // a line feed that makes no empty line
+  assert.equal(await textsOf({ files: [bytesOf('a\n\nb\nc\nd\n')], separator: lone }), ['a\n\nb', 'c', 'd']);
+  for (let offset = -5; offset < 3; offset++) {
+    const texts = [`${'x'.repeat(2 ** 20 + offset)}\n\ny`, 'z\n\nz', 'end'];
+    assert.equal(await textsOf({ files: [bytesOf(texts.join('\n'))], separator: lone }), texts);
+  }
+  const chapters = ['CHAPTER 1\none', 'CHAPTER 2\ntwo'];
+  assert.equal(
+    await textsOf({ files: [bytesOf(chapters.join('\n'))], separator: '/(?=CHAPTER )/' }),
+    chapters,
+  );
+});
+
 test('JSONL gives a field, with licence and attribution', async () => {
   const lines = [{ md: 'one', by: 'Ann', license: 'CC-BY' }, { md: ['two', 'three'] }];
   const bytes = bytesOf(`${lines.map(line => JSON.stringify(line)).join('\r\n')}\r\n\n`);
@@ -116,6 +130,7 @@ test('what is wrong with a text is told with its place', async () => {
   await bad({ files: [] }, 'option-type', 'a list of files');
   await bad({ files: ['a'], format: 'csv' as never }, 'option-range', 'text, jsonl or parquet');
   await bad({ files: ['a'], separator: '' }, 'option-range', 'separator');
+  await bad({ files: ['a'], separator: '/(/' }, 'option-range', 'a regular expression');
   await bad({ files: ['a'], weight: -1 }, 'option-range', 'weight');
 });
 

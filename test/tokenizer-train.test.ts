@@ -16,6 +16,7 @@ import { checkedVocabulary } from '../host/vocabulary.ts';
 import { cria, temporaryFolder } from './support/cli.ts';
 import { rejects } from './support/errors.ts';
 import { generatedStories } from './support/generated-text.ts';
+import { pythonWith } from './support/python.ts';
 import { sharedFile, sharedTest } from './support/shared.ts';
 
 const files = temporaryFolder();
@@ -241,15 +242,7 @@ sharedTest(test, 'any other model that SentencePiece wrote is read or refused by
   assert.ok(tokenizer instanceof Tokenizer || tokenizer.code === 'unsupported-tokenizer', String(tokenizer));
 });
 
-/** A Python that has the package sentencepiece; undefined where none is. */
-const python = ['python3', '/usr/bin/python3'].find(name => {
-  try {
-    execFileSync(name, ['-c', 'import sentencepiece'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-});
+const python = pythonWith('sentencepiece');
 
 /** Trains by SentencePiece, and prints the ids of both vocabularies for a text, and the pieces of its own. */
 const SCRIPT = `

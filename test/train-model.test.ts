@@ -10,6 +10,7 @@ import { TrainLlama, type TrainLlamaOptions } from '../host/train/llama.ts';
 import { TrainReference } from '../host/train/reference.ts';
 import { TrainWasm, trainKernels } from '../host/train/wasm.ts';
 import { hashOf, nmse } from './support/numbers.ts';
+import { TRAIN_BACKENDS } from './support/train-backends.ts';
 import { randomMicroBatch, SMALL_CONFIG, writeRandomWeights } from './support/train-models.ts';
 
 /**
@@ -70,14 +71,18 @@ for (const { tied, gradient, weights } of GOLDEN) {
     assert.is(hashOf((await learn(smallModel(await wasm(), options), 10)).weights), weights);
   });
 
-  test(`${label}: within f32 error of the reference`, async () => {
-    const expected = smallModel(new TrainReference(), options);
-    const actual = smallModel(await wasm(), options);
-    assert.ok(nmse(await gradientOf(actual), await gradientOf(expected)) < 1e-11);
-    const [a, b] = [await learn(actual, 10), await learn(expected, 10)];
-    assert.ok(nmse(a.norms, b.norms) < 1e-9, `norms ${a.norms} instead of ${b.norms}`);
-    assert.ok(nmse(a.weights, b.weights) < 1e-9, `weights: ${nmse(a.weights, b.weights)}`);
-  });
+  for (const [name, make] of Object.entries(TRAIN_BACKENDS)) {
+    if (name === 'reference') continue;
+    test(`${label}: ${name} within f32 error of the reference`, async () => {
+      const expected = smallModel(new TrainReference(), options);
+      const actual = smallModel(await make(), options);
+      assert.ok(nmse(await gradientOf(actual), await gradientOf(expected)) < 1e-11);
+      const [a, b] = [await learn(actual, 10), await learn(expected, 10)];
+      assert.ok(nmse(a.norms, b.norms) < 1e-9, `norms ${a.norms} instead of ${b.norms}`);
+      assert.ok(nmse(a.weights, b.weights) < 1e-9, `weights: ${nmse(a.weights, b.weights)}`);
+      actual.backend.dispose();
+    });
+  }
 
   test(`${label}: recomputed activations give the same bits`, async () => {
     const kept = await gradientOf(smallModel(await wasm(), options));

@@ -3,7 +3,6 @@
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Buf } from '../host/backend.ts';
 import type { TrainBackend } from '../host/train/backend.ts';
 import { TrainReference } from '../host/train/reference.ts';
 import { type TrainKernels, TrainWasm } from '../host/train/wasm.ts';
@@ -12,7 +11,7 @@ import { hashOf, nmse } from './support/numbers.ts';
 import { trainOps } from './support/op-cases.ts';
 import { compile, type Planted } from './support/planted.ts';
 import { TRAIN_BACKENDS } from './support/train-backends.ts';
-import { LARGE, matmul, type TrainCase } from './support/train-ops.ts';
+import { LARGE, matmul, runCase as run } from './support/train-ops.ts';
 
 /** Largest normalised mean squared error of the output and of each gradient. */
 const BOUND: Record<string, number> = {
@@ -27,24 +26,6 @@ const BOUND: Record<string, number> = {
   sumSquares: 1e-14,
   adamw: 1e-12,
 };
-
-/** The output and, from gradients that hold something already, the gradient of every input. */
-async function run(backend: TrainBackend, kase: TrainCase): Promise<Record<string, Float32Array>> {
-  const random = new Inputs(7);
-  const of = new Map<string, Buf>();
-  const d = new Map<string, Buf>();
-  for (const [name, { count, scale }] of Object.entries(kase.inputs)) {
-    of.set(name, random.f32(backend, count, scale));
-    d.set(name, random.f32(backend, count));
-  }
-  const { out, backward } = kase.run(backend, name => of.get(name)!);
-  const result: Record<string, Float32Array> = { out: await backend.readF32(out, kase.outputs) };
-  backward(random.f32(backend, kase.outputs), name => d.get(name)!);
-  for (const [name, { count }] of Object.entries(kase.inputs)) {
-    result[`d ${name}`] = await backend.readF32(d.get(name)!, count);
-  }
-  return result;
-}
 
 function trainOpsSuite(name: string, make: () => Promise<TrainBackend>): void {
   const test = suite(`ops of training on ${name}`);
@@ -96,6 +77,7 @@ function trainOpsSuite(name: string, make: () => Promise<TrainBackend>): void {
           const random = new Inputs(4);
           const w = random.f32(b, count);
           const [m, v] = [b.allocF32(count), b.allocF32(count)];
+          for (const buf of [m, v]) b.zero(buf, count);
           for (let step = 1; step <= 5; step++) {
             const gradient = random.f32(b, count, 0.1);
             b.adamw(w, m, v, gradient, count, step, 1e-2, 0.9, 0.95, 1e-5, decay, 0.7);

@@ -1,4 +1,5 @@
 #include "formats.cuh"
+#include "reduce.cuh"
 
 /** out[i] = table[tokens[i]];  out (n, cols). A block of the grid has 256 values of a row, gridY the rows. */
 template <class F>
@@ -14,3 +15,20 @@ DEVICE void embedding(float* out, const int* tokens, const uint8_t* table, int c
   } \
   REGISTER_KERNEL(embedding_##dtype);
 FOR_EACH_FORMAT(EMBEDDING)
+
+/**
+ * dTable[tokens[i]] += dOut[i];  dOut (n, cols). A block has a token (gridY) and 256 columns, and adds for all places of its id,
+ * in their order, if it is the first: no two blocks write the same row.
+ */
+KERNEL embedding_backward(float* dTable, const float* dOut, const int* tokens, int n, int cols) {
+  const int first = blockIdx.y, id = tokens[first], column = blockIdx.x * blockDim.x + threadIdx.x;
+  int before = 0;
+  for (int i = threadIdx.x; i < first; i += blockDim.x) before += tokens[i] == id;
+  if (blockSum(before) > 0 || column >= cols) return;
+  float sum = 0;
+  for (int i = first; i < n; i++) {
+    if (tokens[i] == id) sum += dOut[static_cast<size_t>(i) * cols + column];
+  }
+  dTable[static_cast<size_t>(id) * cols + column] += sum;
+}
+REGISTER_KERNEL(embedding_backward);

@@ -15,14 +15,24 @@ KERNEL rope_table(float* table, const float* factors, int first, int count, int 
 }
 REGISTER_KERNEL(rope_table);
 
-/** Rotates the pairs (x[2i], x[2i+1]) by table[positions[t]][i], in place;  x (n, heads, half, 2). gridY tokens. */
-KERNEL rope(float* x, const int* positions, const float* table, int heads, int half) {
+/** Turns the pairs (x[2i], x[2i+1]) by table[positions[t]][i] or, `by` being −1, back, in place;  x (n, heads, half, 2). gridY tokens. */
+DEVICE void turnPairs(float* x, const int* positions, const float* table, int heads, int half, float by) {
   const int at = blockIdx.x * blockDim.x + threadIdx.x, t = blockIdx.y;
   if (at >= heads * half) return;
   const float* turn = table + 2 * (static_cast<size_t>(positions[t]) * half + at % half);
   float* pair = x + 2 * (static_cast<size_t>(t) * heads * half + at);
-  const float a = pair[0], b = pair[1];
-  pair[0] = a * turn[0] - b * turn[1];
-  pair[1] = a * turn[1] + b * turn[0];
+  const float a = pair[0], b = pair[1], sine = by * turn[1];
+  pair[0] = a * turn[0] - b * sine;
+  pair[1] = a * sine + b * turn[0];
+}
+
+KERNEL rope(float* x, const int* positions, const float* table, int heads, int half) {
+  turnPairs(x, positions, table, heads, half, 1);
 }
 REGISTER_KERNEL(rope);
+
+/** Back, as a gradient goes. */
+KERNEL rope_backward(float* dX, const int* positions, const float* table, int heads, int half) {
+  turnPairs(dX, positions, table, heads, half, -1);
+}
+REGISTER_KERNEL(rope_backward);

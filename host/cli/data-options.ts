@@ -14,7 +14,7 @@ export const dataOptions: {
   format: choice(['text', 'jsonl', 'parquet'], "what the files are; default: by their names' ends"),
   separator: text(
     'TEXT',
-    'what stands between the documents of a text, \\n for a line feed; default <|endoftext|>',
+    'what stands between the documents of a text, \\n for a line feed, /.../ for a pattern; default <|endoftext|>',
   ),
   field: text('NAME', 'the field of JSONL or Parquet that holds the text; default text'),
   licenseField: text('NAME', 'the field that holds the licence'),

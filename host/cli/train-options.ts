@@ -70,6 +70,7 @@ const wholeOptions: {
   split: Option<'document' | 'tail'>;
   splitSeed: Option<number>;
   ranks: Option<number>;
+  backend: Option<'wasm' | 'cuda'>;
   logEvery: Option<number>;
 } = {
   tokenizer: text('FILE', 'the vocabulary: a GGUF file or a tokenizer.model'),
@@ -80,6 +81,7 @@ const wholeOptions: {
   split: choice(['document', 'tail'], 'keep whole documents, or the end of each text; default document'),
   splitSeed: integer('N', { min: 0 }, 'of the choice of documents; default: seed'),
   ranks: integer('N', { min: 1, max: 64 }, 'threads that compute; default 1; the same bits with any number'),
+  backend: choice(['wasm', 'cuda'], 'cuda: on a GPU, by the package cria-cuda; default wasm'),
   logEvery: integer(
     'N',
     { min: 1, max: MOST },
@@ -104,6 +106,7 @@ export interface TrainJob {
   out: string;
   cache: string | undefined;
   ranks: number;
+  backend: 'wasm' | 'cuda';
   logEvery: number;
 }
 
@@ -129,7 +132,7 @@ export async function readJob(
   const sources = files.length > 0 ? files : sourcesFromConfig(file, path ?? 'cria train', here);
   if (all.out === undefined) throw new UsageError('--out is missing: the folder of the run');
   const part = (keys: object) => Object.fromEntries(Object.entries(all).filter(([key]) => key in keys));
-  const { tokenizer, from, out, cache, ranks = 1, logEvery = 10 } = all;
+  const { tokenizer, from, out, cache, ranks = 1, backend = 'wasm', logEvery = 10 } = all;
   return {
     config: part(TRAIN_RULES),
     plan: part(RUN_PLAN),
@@ -140,6 +143,7 @@ export async function readJob(
     out,
     cache,
     ranks,
+    backend,
     logEvery,
   };
 }

@@ -105,6 +105,7 @@ async function prepare(job: TrainJob, dryRun: boolean, signal: AbortSignal): Pro
   const trainer = await createTrainer(config, batches, {
     vocabSize: tokenizer.size,
     ranks: job.ranks,
+    backend: job.backend,
     from: from?.weights,
   });
   const { parameters } = trainer;

@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import type { CudaDevice } from '../cuda.ts';
 import { FileError } from '../errors.ts';
 import type { Source } from '../source.ts';
 import { RemoteRunner } from '../workers/remote-runner.ts';
@@ -47,6 +48,9 @@ export const runtime: Runtime = {
     start: count => RemoteRunner.start(count, startThread, runtime.kernels),
   },
 };
+
+/** Opens a GPU for training. @throws StateError 'gpu-unavailable' */
+export const openGpu = async (): Promise<CudaDevice> => (await import('../gpu.ts')).openGpu(gpuPlugin());
 
 /** The URL of the package that computes on GPUs; undefined where it is not installed. */
 function gpuPlugin(): string | undefined {

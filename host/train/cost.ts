@@ -6,7 +6,12 @@ import type { Parameters } from './parameters.ts';
  * attention, of which a token meets (T + 1) / 2 on average, three times, since backward is twice forward. What is computed
  * again in backward is not counted.
  */
-export function flopsPerToken({ list }: Parameters, config: LlamaConfig, tied: boolean, T: number): number {
+export function flopsPerToken(
+  { list }: Pick<Parameters, 'list'>,
+  config: LlamaConfig,
+  tied: boolean,
+  T: number,
+): number {
   const { nLayers, dim, vocabSize } = config;
   const matrices = list.filter(({ norm, name }) => !norm && name !== 'token_embd.weight');
   const weights =

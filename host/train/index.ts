@@ -1,6 +1,6 @@
 // The entry of training under Node, Deno and Bun: what training is made of, for programs.
 
-import { names, startTrainThread } from '../runtime/node.ts';
+import { names, openGpu, startTrainThread } from '../runtime/node.ts';
 import { files } from '../runtime/node-files.ts';
 import { folderStoreOn, type TokenStore } from './data/token-store.ts';
 import { type TrainCria, trainOn } from './on.ts';
@@ -8,7 +8,10 @@ import { type RunStore, runFolderOn } from './run-store.ts';
 
 export * from './all.ts';
 
-const train = trainOn(names, startTrainThread);
+const train = trainOn(names, startTrainThread, async () => {
+  const device = await openGpu();
+  return new (await import('./cuda.ts')).TrainCuda(device);
+});
 export const readDocuments: TrainCria['readDocuments'] = train.readDocuments;
 export const sourceHash: TrainCria['sourceHash'] = train.sourceHash;
 export const tokensOf: TrainCria['tokensOf'] = train.tokensOf;

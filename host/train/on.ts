@@ -3,6 +3,7 @@ import type { Names } from '../runtime/runtime.ts';
 import { type OpenSource, openSource } from '../sources.ts';
 import type { Tokenizer } from '../tokenizer.ts';
 import type { Thread } from '../workers/thread.ts';
+import type { TrainBackend } from './backend.ts';
 import type { TrainOptions } from './config.ts';
 import { type DataDocument, type DataSource, readDocuments } from './data/documents.ts';
 import { type OpenDataOptions, openData } from './data/open.ts';
@@ -44,16 +45,21 @@ export interface TrainCria {
   createTrainer(
     options: TrainOptions,
     data: TrainData,
-    trainer: Omit<TrainerOptions, 'startThread'>,
+    trainer: Omit<TrainerOptions, 'startThread' | 'openGpu'>,
   ): Promise<Trainer>;
 }
 
 /**
  * Training on a runtime.
  * @param startThread starts a thread that runs `runTrainRank`, where there are threads
+ * @param openGpu opens a GPU, where there may be one
  * @internal
  */
-export function trainOn(names: Names, startThread?: () => Thread): TrainCria {
+export function trainOn(
+  names: Names,
+  startThread?: () => Thread,
+  openGpu?: () => Promise<TrainBackend>,
+): TrainCria {
   const open: OpenSource = (source, signal) => openSource(source, signal, names);
   return {
     readDocuments: (source, signal) => readDocuments(source, signal, open),
@@ -63,6 +69,7 @@ export function trainOn(names: Names, startThread?: () => Thread): TrainCria {
     dataReport: (sources, options) => dataReport(sources, options, open),
     weightsFrom: (model, signal) => weightsFrom(model, signal, open),
     runIdentity: inputs => runIdentity(inputs, open),
-    createTrainer: (options, data, trainer) => Trainer.create(options, data, { ...trainer, startThread }),
+    createTrainer: (options, data, trainer) =>
+      Trainer.create(options, data, { ...trainer, startThread, openGpu }),
   };
 }

@@ -4,25 +4,30 @@ import type { LlamaConfig } from '../model-file.ts';
 import { turn } from '../turn.ts';
 import type { Thread } from '../workers/thread.ts';
 import { AdamW } from './adamw.ts';
+import type { TrainBackend } from './backend.ts';
 import { llamaConfig, type TrainConfig, type TrainOptions, tokensOfStep, trainConfig } from './config.ts';
 import type { TrainBatch, TrainData } from './data.ts';
 import { initialWeights } from './initial.ts';
 import { TrainLlama } from './llama.ts';
 import type { MicroBatch } from './micro-batch.ts';
 import type { Parameters } from './parameters.ts';
+import { openBackend } from './place.ts';
 import { type Answer, type Rank, startRanks } from './ranks.ts';
 import { rateAt } from './schedule.ts';
-import { TrainWasm, trainKernels } from './wasm.ts';
 
 /** Losses that a spike is measured against. */
 const RECENT = 20;
 
 export interface TrainerOptions {
   vocabSize: number;
-  /** Threads that compute side by side, the calling one included. Default 1, as where there are no threads. */
+  /** Threads that compute side by side, the calling one included. Default 1, as where there are no threads and on a GPU. */
   ranks?: number;
+  /** Where it learns; the same bits everywhere are those of 'wasm', the default. 'cuda' takes the package cria-cuda. */
+  backend?: 'wasm' | 'cuda';
   /** Starts a thread that runs `runTrainRank`; the entry of training gives it. @internal */
   startThread?: (() => Thread) | undefined;
+  /** Opens a GPU; likewise. @internal */
+  openGpu?: (() => Promise<TrainBackend>) | undefined;
   /** The first weights, a buffer of parameters; default: random ones. */
   from?: Float32Array | undefined;
 }
@@ -87,23 +92,26 @@ export class Trainer {
   /** The lowest validation loss so far; undefined before the first. */
   best: number | undefined;
 
-  /** @throws OptionError for what the options make; StateError 'out-of-memory', 'thread-died' @internal */
+  /** @throws OptionError for what the options make; StateError 'out-of-memory', 'thread-died', 'gpu-unavailable' @internal */
   static async create(
     options: TrainOptions,
     data: TrainData,
-    { vocabSize, ranks = 1, startThread, from }: TrainerOptions,
+    { vocabSize, ranks = 1, backend = 'wasm', startThread, openGpu, from }: TrainerOptions,
   ): Promise<Trainer> {
     const config = trainConfig(options);
     const llama = llamaConfig(config, vocabSize);
     const { sequences: B, contextLength: T, tied, recompute, mostLogits } = config;
     const shape = { B, T, tied, recompute, mostLogits };
     const count = Math.min(ranks, config.microBatches);
-    const others = startThread ? await startRanks(count, startThread, llama, shape) : [];
+    const device = await openBackend(backend, ranks, openGpu);
+    let others: Rank[] = [];
     try {
-      const model = new TrainLlama(new TrainWasm(await trainKernels()), llama, shape);
+      if (startThread) others = await startRanks(count, startThread, llama, shape);
+      const model = new TrainLlama(device, llama, shape);
       const weights = from ?? initialWeights(model.parameters, config.nLayers, config.seed);
       return new Trainer(config, model, data, others, weights);
     } catch (error) {
+      device.dispose();
       await Promise.all(others.map(rank => rank.close()));
       throw error;
     }

@@ -5,7 +5,9 @@ import { dirname, join } from 'node:path';
 import { buildAddon, buildMock, type MockOptions, missingTool, OUT } from '../../gpu-plugin/build.ts';
 import { type Device, type OpenDeviceOptions, openDevice } from '../../gpu-plugin/index.ts';
 import type { Backend } from '../../host/backend.ts';
-import { Cuda } from '../../host/cuda.ts';
+import { Cuda, type CudaDevice } from '../../host/cuda.ts';
+import type { TrainBackend } from '../../host/train/backend.ts';
+import { TrainCuda } from '../../host/train/cuda.ts';
 
 /** @returns the folder of an addon, and of kernels that only the mock takes for some */
 export function pluginFolder(): string {
@@ -22,9 +24,10 @@ export function mockOptions(options: MockOptions = {}): OpenDeviceOptions {
   return { library: buildMock({ sanitize, ...options }), folder: pluginFolder() };
 }
 
-export function cudaOnMock(options: MockOptions = {}): Cuda {
-  return new Cuda(openDevice(mockOptions(options)).device);
-}
+export const cudaOnMock = (options?: MockOptions): Cuda => new Cuda(openDevice(mockOptions(options)).device);
+
+export const trainCudaOnMock = (options?: MockOptions): TrainCuda =>
+  new TrainCuda(openDevice(mockOptions(options)).device);
 
 /** Runs `use` with a setting of the mock driver (gpu-plugin/mock/driver.cpp). */
 export async function withMock<T>(name: string, value: number, use: () => T | Promise<T>): Promise<T> {
@@ -57,18 +60,35 @@ function kept(device: Device): Device {
   };
 }
 
+/** The device that tests of a backend run on, by its name; none where it cannot be built. With CRIA_GPU=1 a GPU. */
+function devices(): Record<string, () => CudaDevice> {
+  if (process.env['CRIA_GPU'] === '1') {
+    const device = kept(openDevice({ folder: OUT }).device);
+    return { cuda: () => device };
+  }
+  // the kernels are the same machine code under any engine
+  if (process.env['CRIA_ENGINES'] === '1' || !canBuildMock('cuda(mock)')) return {};
+  return { 'cuda(mock)': () => openDevice(mockOptions()).device };
+}
+
 /**
  * `cuda(mock)` as one more backend; none where it cannot be built. With CRIA_GPU=1, what gpu-plugin/dist finds instead: a GPU.
  * @param reserve bytes for buffers that lie side by side; without, each ends at a page that nobody may touch
  */
 export function gpuBackends(reserve = 0): Record<string, () => Promise<Backend>> {
-  const onGpu = process.env['CRIA_GPU'] === '1';
-  if (!onGpu && !canBuildMock('cuda(mock)')) return {};
-  const device = onGpu ? kept(openDevice({ folder: OUT }).device) : undefined;
-  const make = async () => {
-    const backend = device ? new Cuda(device) : cudaOnMock();
+  return onDevices(device => {
+    const backend = new Cuda(device);
     if (reserve > 0) backend.reserve(reserve);
     return backend;
-  };
-  return { [onGpu ? 'cuda' : 'cuda(mock)']: make };
+  });
+}
+
+/** The same, as training takes it. */
+export const gpuTrainBackends = (): Record<string, () => Promise<TrainBackend>> =>
+  onDevices(device => new TrainCuda(device));
+
+function onDevices<B>(make: (device: CudaDevice) => B): Record<string, () => Promise<B>> {
+  return Object.fromEntries(
+    Object.entries(devices()).map(([name, open]) => [name, async () => make(open())]),
+  );
 }

@@ -2,6 +2,7 @@
 
 import type { Buf, Tensor } from '../../host/backend.ts';
 import type { TrainBackend } from '../../host/train/backend.ts';
+import { Inputs } from './inputs.ts';
 
 /** A buffer by the name of an input. */
 type Of = (name: string) => Buf;
@@ -17,6 +18,24 @@ export interface TrainCase {
   run(b: TrainBackend, of: Of): { out: Buf; backward(dOut: Buf, d: Of): void };
   /** Backward replaces what the gradients held, where it works in place. */
   inPlace?: boolean;
+}
+
+/** The output and, from gradients that hold something already, the gradient of every input. */
+export async function runCase(backend: TrainBackend, kase: TrainCase): Promise<Record<string, Float32Array>> {
+  const random = new Inputs(7);
+  const of = new Map<string, Buf>();
+  const d = new Map<string, Buf>();
+  for (const [name, { count, scale }] of Object.entries(kase.inputs)) {
+    of.set(name, random.f32(backend, count, scale));
+    d.set(name, random.f32(backend, count));
+  }
+  const { out, backward } = kase.run(backend, name => of.get(name)!);
+  const result: Record<string, Float32Array> = { out: await backend.readF32(out, kase.outputs) };
+  backward(random.f32(backend, kase.outputs), name => d.get(name)!);
+  for (const [name, { count }] of Object.entries(kase.inputs)) {
+    result[`d ${name}`] = await backend.readF32(d.get(name)!, count);
+  }
+  return result;
 }
 
 const matrix = (buf: Buf, rows: number, cols: number): Tensor => ({ buf, dtype: 'f32', rows, cols });

@@ -12,7 +12,10 @@ export interface DataSource {
   files: readonly ModelSource[];
   /** Default: by the file's name, `.jsonl`, `.ndjson` and `.parquet`; all else is text. */
   format?: DataFormat;
-  /** What stands between the documents of a text. Default `<|endoftext|>`; '\n' makes each line a document. */
+  /**
+   * What stands between the documents of a text. Default `<|endoftext|>`; '\n' makes each line a document. A text between
+   * slashes is a regular expression: `/\n(?=CHAPTER )/`. It sees no further back than where its document begins.
+   */
   separator?: string;
   /** JSONL and Parquet: the field of the text, a string or several to be put together with line feeds. Default `text`. */
   field?: string;
@@ -82,7 +85,7 @@ async function* documentsOf(
     ...(attribution !== undefined && { attribution }),
   };
   if (format === 'text') {
-    for await (const text of readText(file, source.separator ?? SEPARATOR, signal)) {
+    for await (const text of readText(file, separatorOf(source), signal)) {
       yield { ...given, text: text.trim() };
     }
     return;
@@ -131,6 +134,11 @@ function textOf(found: unknown, field: string, record: unknown, where: string): 
   throw badRecord(where, `a field ${quote(field)} with a text`, got, 'Name the field that holds the text.');
 }
 
+function separatorOf({ separator = SEPARATOR }: DataSource): string | RegExp {
+  const pattern = /^\/(.+)\/$/s.exec(separator)?.[1];
+  return pattern === undefined ? separator : new RegExp(pattern, 'gu');
+}
+
 /** @param name of a file of the source @internal */
 export function formatOf({ format }: DataSource, name: string): DataFormat {
   if (format !== undefined) return format;
@@ -168,6 +176,11 @@ export function checkSource(source: DataSource): void {
     fail('option-range', 'format', 'text, jsonl or parquet', format);
   }
   if (separator === '') fail('option-range', 'separator', 'a text', 'an empty one');
+  try {
+    separatorOf(source);
+  } catch (error) {
+    fail('option-range', 'separator', 'a regular expression between the slashes', (error as Error).message);
+  }
   if (weight !== undefined && !(Number.isFinite(weight) && weight >= 0 && weight <= 1e6)) {
     fail('option-range', 'weight', 'a number from 0 to 1e6', weight);
   }

@@ -4,6 +4,8 @@ import type { Source } from '../../source.ts';
 /** Bytes read at once. */
 const CHUNK = 2 ** 20;
 const LINE_FEED = 0x0a;
+/** Characters behind a match that a pattern may look at. */
+const AHEAD = 1000;
 
 /** The bytes of a source in order. */
 export async function* readChunks(source: Source, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
@@ -16,12 +18,12 @@ export async function* readChunks(source: Source, signal?: AbortSignal): AsyncGe
 }
 
 /**
- * The parts of a UTF-8 text between separators, without a byte order mark at its beginning.
+ * The parts of a UTF-8 text between separators, a text or a global pattern, without a byte order mark at its beginning.
  * @throws FileError 'bad-text'
  */
 export async function* readText(
   source: Source,
-  separator: string,
+  separator: string | RegExp,
   signal?: AbortSignal,
 ): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -34,7 +36,7 @@ export async function* readText(
       throw notUtf8(source.name, at + firstWrong(chunk, at > 0), cause);
     }
     at += chunk.length;
-    const parts = held.split(separator);
+    const parts = partsOf(held, separator, at < source.size);
     held = parts.pop()!;
     yield* parts;
   }
@@ -44,6 +46,20 @@ export async function* readText(
     throw notUtf8(source.name, at, cause);
   }
   yield held;
+}
+
+/** @param more whether the text goes on, which may change what a pattern finds near its end */
+function partsOf(text: string, separator: string | RegExp, more: boolean): string[] {
+  if (typeof separator === 'string') return text.split(separator);
+  const known = more ? text.length - AHEAD : text.length;
+  const parts: string[] = [];
+  let from = 0;
+  for (const { 0: found, index } of text.matchAll(separator)) {
+    if (index + found.length > known) break;
+    parts.push(text.slice(from, index));
+    from = index + found.length;
+  }
+  return [...parts, text.slice(from)];
 }
 
 /**

@@ -1,0 +1,178 @@
+import type { Buf, Tensor } from '../backend.ts';
+import {
+  ATTENTION,
+  Cuda,
+  type CudaDevice,
+  checkHeadDim,
+  MATMUL,
+  over,
+  THREADS,
+  threadsFor,
+} from '../cuda.ts';
+import { KERNELS } from '../cuda-kernels.ts';
+import type { TrainBackend } from './backend.ts';
+
+/** What training takes beside the kernels of inference; letters as in cuda-kernels.ts. */
+const TRAIN_KERNELS = {
+  ...KERNELS,
+  zero: 'pi',
+  matmul_backward_x: 'pppiii',
+  matmul_backward_w: 'pppiii',
+  embedding_backward: 'pppii',
+  rmsnorm_backward: 'pppppif',
+  rmsnorm_backward_w: 'ppppii',
+  rope_backward: 'pppii',
+  attention_forward: 'pppppiiii',
+  attention_backward_q: 'ppppppppiiii',
+  attention_backward_kv: 'ppppppppiiii',
+  swiglu_backward: 'pppppi',
+  cross_entropy_backward: 'ppppi',
+  sum_squares: 'ppi',
+  sum_parts: 'ppi',
+  adamw: 'ppppifffffffff',
+};
+
+/** Most blocks that share a sum. */
+const PARTS = 512;
+
+/**
+ * A GPU as training takes it, in f32. No two blocks add to one number, so that a run gives the same bits again on the same GPU; those
+ * of `TrainWasm` it does not give.
+ */
+export class TrainCuda extends Cuda implements TrainBackend {
+  /** Of rows while a backward is under way: scales of norms, means of attention; grown when one needs more. */
+  #rows = { buf: 0, bytes: 0 };
+  readonly #parts: Buf;
+
+  /** @throws as `Cuda` */
+  constructor(device: CudaDevice) {
+    super(device, TRAIN_KERNELS);
+    this.#parts = this.alloc(8 * PARTS);
+  }
+
+  #perRow(count: number): Buf {
+    if (4 * count > this.#rows.bytes) this.#rows = { buf: this.allocF32(count), bytes: 4 * count };
+    return this.#rows.buf;
+  }
+
+  part(buf: Buf, first: number, _count: number): Buf {
+    return buf + 4 * first;
+  }
+
+  zero(buf: Buf, count: number): void {
+    this.run('zero', over(count, THREADS), 1, THREADS, buf, count);
+  }
+
+  matmulForward(out: Buf, x: Buf, { buf, rows, cols }: Tensor, n: number): void {
+    this.#tiles('matmul_f32', rows, n, out, x, buf, n, rows, cols);
+  }
+
+  matmulBackwardX(dX: Buf, dOut: Buf, { buf, rows, cols }: Tensor, n: number): void {
+    this.#tiles('matmul_backward_x', cols, n, dX, dOut, buf, n, rows, cols);
+  }
+
+  matmulBackwardW({ buf, rows, cols }: Tensor, dOut: Buf, x: Buf, n: number): void {
+    this.#tiles('matmul_backward_w', cols, rows, buf, dOut, x, n, rows, cols);
+  }
+
+  #tiles(name: string, across: number, down: number, ...values: number[]): void {
+    this.run(name, over(across, MATMUL.tile), over(down, MATMUL.tile), MATMUL.threads, ...values);
+  }
+
+  embeddingBackward({ buf, cols }: Tensor, dOut: Buf, tokens: Buf, n: number): void {
+    this.run('embedding_backward', over(cols, THREADS), n, THREADS, buf, dOut, tokens, n, cols);
+  }
+
+  rmsnormBackward(
+    dX: Buf,
+    dWeight: Tensor,
+    dOut: Buf,
+    x: Buf,
+    { buf: weight }: Tensor,
+    n: number,
+    dim: number,
+    eps: number,
+  ): void {
+    const scales = this.#perRow(n);
+    this.run('rmsnorm_backward', n, 1, threadsFor(dim), dX, scales, dOut, x, weight, dim, eps);
+    this.run('rmsnorm_backward_w', over(dim, 32), 1, THREADS, dWeight.buf, dOut, x, scales, n, dim);
+  }
+
+  ropeBackward(dX: Buf, positions: Buf, table: Buf, n: number, heads: number, headDim: number): void {
+    const half = headDim / 2;
+    this.run('rope_backward', over(heads * half, THREADS), n, THREADS, dX, positions, table, heads, half);
+  }
+
+  attentionForward(
+    out: Buf,
+    lse: Buf,
+    q: Buf,
+    k: Buf,
+    v: Buf,
+    B: number,
+    T: number,
+    heads: number,
+    kvHeads: number,
+    headDim: number,
+  ): void {
+    checkHeadDim(headDim);
+    const shape = [T, heads, kvHeads, headDim];
+    this.run('attention_forward', heads, B * T, ATTENTION.threads, out, lse, q, k, v, ...shape);
+  }
+
+  attentionBackward(
+    dQ: Buf,
+    dK: Buf,
+    dV: Buf,
+    dOut: Buf,
+    out: Buf,
+    lse: Buf,
+    q: Buf,
+    k: Buf,
+    v: Buf,
+    B: number,
+    T: number,
+    heads: number,
+    kvHeads: number,
+    headDim: number,
+  ): void {
+    const mean = this.#perRow(B * T * heads);
+    const given = [q, k, v, T, heads, kvHeads, headDim];
+    const { threads } = ATTENTION;
+    this.run('attention_backward_q', heads, B * T, threads, dQ, mean, dOut, out, lse, ...given);
+    this.run('attention_backward_kv', kvHeads, B * T, threads, dK, dV, mean, dOut, lse, ...given);
+  }
+
+  swigluBackward(dGate: Buf, dUp: Buf, dOut: Buf, gate: Buf, up: Buf, count: number): void {
+    this.run('swiglu_backward', over(count, THREADS), 1, THREADS, dGate, dUp, dOut, gate, up, count);
+  }
+
+  crossEntropyBackward(loss: Buf, logits: Buf, targets: Buf, coef: Buf, n: number, vocab: number): void {
+    this.run('cross_entropy_backward', n, 1, threadsFor(vocab), loss, logits, targets, coef, vocab);
+  }
+
+  sumSquares(out: Buf, x: Buf, count: number): void {
+    const parts = Math.min(PARTS, Math.max(1, over(count, 4 * THREADS)));
+    this.run('sum_squares', parts, 1, THREADS, this.#parts, x, count);
+    this.run('sum_parts', 1, 1, THREADS, out, this.#parts, parts);
+  }
+
+  adamw(
+    w: Buf,
+    m: Buf,
+    v: Buf,
+    gradient: Buf,
+    count: number,
+    step: number,
+    lr: number,
+    beta1: number,
+    beta2: number,
+    eps: number,
+    decay: number,
+    scale: number,
+  ): void {
+    const rate = lr / (1 - beta1 ** step);
+    const factors = [scale, beta1, 1 - beta1, beta2, 1 - beta2, rate, 1 - beta2 ** step, eps, 1 - lr * decay];
+    this.run('adamw', over(count, THREADS), 1, THREADS, w, m, v, gradient, count, ...factors);
+  }
+}
