@@ -7,6 +7,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
@@ -16,6 +17,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildAddon, buildKernels, buildMock, compiler, PLUGIN } from '../gpu-plugin/build.ts';
+import { kernelsHash } from '../gpu-plugin/hash.ts';
 import { CudaError, type CudaErrorCode, type OpenDeviceOptions, openDevice } from '../gpu-plugin/index.ts';
 import { canBuildMock, mockOptions, withMock } from './support/gpu.ts';
 import { projectRoot } from './support/shared.ts';
@@ -72,6 +74,20 @@ if (compiler('nvcc')) {
     assert.match(readFileSync(join(PLUGIN, 'dist/kernels.ptx'), 'utf8'), /^\.version 7\.8$/m);
   });
 } else skip('kernels for GPUs', 'no nvcc');
+
+test('what is recorded of a GPU says of which kernels', () => {
+  const folder = join(projectRoot, 'bench', 'record');
+  const records = readdirSync(folder)
+    .filter(name => /-gpu-/.test(name))
+    .sort();
+  const hash = kernelsHash(join(PLUGIN, 'kernels'));
+  const own = records.filter(
+    name => JSON.parse(readFileSync(join(folder, name), 'utf8')).kernelsSha256 === hash,
+  );
+  const newest = `the newest record, ${records.at(-1)}, is of others`;
+  console.log(`figures: these kernels ran on a GPU: ${own.length > 0 ? own.join(', ') : `no; ${newest}`}`);
+  assert.ok(records.length > 0);
+});
 
 function failureOf(options: OpenDeviceOptions): CudaError {
   try {

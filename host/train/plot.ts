@@ -67,8 +67,8 @@ export function plotSvg(runs: readonly PlotRun[]): string {
 <title>${escaped(`Training of ${runs.map(({ name }) => name).join(', ')}`)}</title>
 <style>
   svg { --ink: #222; --faint: #ddd; background: #fff; max-width: 100%; height: auto }
-  text { fill: var(--ink) } .grid { stroke: var(--faint) } path { fill: none; stroke-linejoin: round }
-  .line { stroke-width: 2 } .thin { stroke-width: 1; opacity: .55 } .dots { stroke-width: 2.5 }
+  text { fill: var(--ink) } .grid { stroke: var(--faint) } path { fill: none; stroke-linejoin: round; stroke-linecap: round }
+  .line { stroke-width: 2 } .thin { stroke-width: 1; opacity: .55 } .dots { stroke-width: 4 }
   @media (prefers-color-scheme: dark) { svg { --ink: #eee; --faint: #444; background: #111 } }
 </style>
 ${keys.join('\n')}
@@ -112,8 +112,12 @@ function panel(curves: readonly Curve[], top: number, height: number, title: str
       `<text x="${x.at(value)}" y="${top + height - MARGIN.bottom + 18}" text-anchor="middle">${label(value)}</text>`,
   );
   const paths = curves.map(({ points, colour, style }) => {
-    const d = points.map(([step, value], i) => `${i === 0 ? 'M' : 'L'}${x.at(step)} ${y.at(value)}`).join('');
-    return `<path class="${style}" stroke="${colour}" d="${d}"/>`;
+    // of one point a line without length, which is drawn as a dot
+    const d = points.map(([step, value], i) => {
+      const at = `${x.at(step)} ${y.at(value)}`;
+      return i === 0 ? `M${at}h0` : `L${at}`;
+    });
+    return `<path class="${style}" stroke="${colour}" d="${d.join('')}"/>`;
   });
   const heading = `<text x="${MARGIN.left}" y="${top + 12}" font-weight="600">${title}</text>`;
   return [heading, ...grid, ...below, ...paths].join('\n');

@@ -1,8 +1,9 @@
 // Calls every kernel of the GPU once or more, in a process that the sanitizers watch. What it computes is tested elsewhere.
 
 import { GOLDEN, GOLDEN_CACHES, sequence } from './golden.ts';
-import { cudaOnMock } from './gpu.ts';
+import { cudaOnMock, trainCudaOnMock } from './gpu.ts';
 import { runTogether, tinyLlama } from './models.ts';
+import { runCase, SMALL } from './train-ops.ts';
 
 for (const { options, cache = 'f32' } of [...GOLDEN, ...GOLDEN_CACHES]) {
   const backend = cudaOnMock();
@@ -23,4 +24,16 @@ for (const { options, cache = 'f32' } of [...GOLDEN, ...GOLDEN_CACHES]) {
   await backend.readI32(ids, 3);
   backend.dispose();
 }
+for (const kase of SMALL) {
+  const backend = trainCudaOnMock();
+  await runCase(backend, kase);
+  backend.dispose();
+}
+const backend = trainCudaOnMock();
+const [w, m, v, gradient] = [0, 1, 2, 3].map(() => backend.allocF32(5)) as [number, number, number, number];
+for (const buf of [w, m, v, gradient]) backend.zero(buf, 5);
+backend.adamw(w, m, v, gradient, 5, 1, 0.1, 0.9, 0.95, 1e-5, 0.1, 1);
+backend.sumSquares(gradient, w, 5);
+await backend.readF32(gradient, 1);
+backend.dispose();
 console.log('done');

@@ -20,6 +20,20 @@ export interface TrainCase {
   inPlace?: boolean;
 }
 
+/** Largest normalised mean squared error of the output and of each gradient. */
+export const BOUND: Record<string, number> = {
+  // where the output is one number, it may be the small difference of large ones
+  matmul: 1e-9,
+  embedding: 1e-13,
+  rmsnorm: 1e-12,
+  rope: 1e-12,
+  attention: 1e-11,
+  swiglu: 1e-12,
+  crossEntropy: 1e-12,
+  sumSquares: 1e-14,
+  adamw: 1e-12,
+};
+
 /** The output and, from gradients that hold something already, the gradient of every input. */
 export async function runCase(backend: TrainBackend, kase: TrainCase): Promise<Record<string, Float32Array>> {
   const random = new Inputs(7);

@@ -1,0 +1,52 @@
+// The file that is taken to a machine with a GPU: unpacked where nothing else is, it runs and writes its record, here on the mock driver.
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { buildMock, compiler, PLUGIN } from '../gpu-plugin/build.ts';
+import { kernelsHash } from '../gpu-plugin/hash.ts';
+import { projectRoot } from './support/shared.ts';
+
+const script = (name: string) => join(projectRoot, 'dist', 'gpu-plugin', name);
+const missing = process.env['CRIA_FULL']
+  ? ['g++', 'nvcc'].find(name => !compiler(name as 'g++'))
+  : 'npm run test:full';
+
+if (missing) console.log(`skipped: the file for a machine with a GPU (${missing})`);
+else {
+  test('it is small enough, needs nothing, and writes a record', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'cria-pack-'));
+    try {
+      execFileSync(process.execPath, [script('build.js')]);
+      const file = join(folder, 'gpu.tar.gz');
+      execFileSync(process.execPath, [script('pack.js'), file], { cwd: projectRoot });
+      execFileSync('tar', ['-xzf', file, '-C', folder]);
+      const env = { PATH: '/usr/bin:/bin', LD_LIBRARY_PATH: dirname(buildMock()) };
+      const { status, stdout } = spawnSync('sh', ['run.sh', '--only', 'sampler', '--models', 'none'], {
+        cwd: folder,
+        env,
+        encoding: 'utf8',
+      });
+      assert.is(status, 0, stdout);
+      const record = JSON.parse(readFileSync(join(folder, 'record.json'), 'utf8'));
+      assert.is(record.kernelsSha256, kernelsHash(join(PLUGIN, 'kernels')));
+      const [{ passed, of }] = record.tests;
+      assert.ok(passed === of && of > 3, `${passed} of ${of}`);
+      // without a driver it fails, and says so
+      const alone = spawnSync('sh', ['run.sh', '--only', 'sampler', '--models', 'none'], {
+        cwd: folder,
+        env: { PATH: env.PATH },
+        encoding: 'utf8',
+      });
+      assert.is(alone.status, 1);
+      assert.match(alone.stdout, /libcuda\.so\.1: expected the NVIDIA driver/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+}
+
+test.run();
