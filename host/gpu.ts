@@ -1,4 +1,5 @@
-import { Cuda, type CudaDevice } from './cuda.ts';
+import { Cuda } from './cuda.ts';
+import type { CudaDevice } from './cuda-memory.ts';
 import { type ErrorParts, StateError } from './errors.ts';
 import { Here } from './here.ts';
 import type { Place } from './place.ts';

@@ -8,7 +8,8 @@ import type { LoadCalls, Place } from './place.ts';
 import { shareOf } from './ranks/share.ts';
 import type { Runner } from './runner.ts';
 import type { Source } from './source.ts';
-import { instantiate, Wasm } from './wasm.ts';
+import { Wasm } from './wasm.ts';
+import { instantiate } from './wasm-kernels.ts';
 import { loadWeights } from './weights.ts';
 
 /** The calling thread has other things to do, and may be kept from them for a tenth of a second. */

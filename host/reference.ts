@@ -1,6 +1,7 @@
 import type { Backend, Buf, Cache, Tensor } from './backend.ts';
-import { type CacheDType, type DType, rowBytes } from './dtype.ts';
+import type { DType } from './dtype.ts';
 import { cacheRows, decodeRows, roundActivations } from './reference-formats.ts';
+import { ReferenceMemory } from './reference-memory.ts';
 
 export interface ReferenceOptions {
   /** Round the activations that meet quantised weights, as the WASM kernels do. Default false. */
@@ -17,106 +18,21 @@ const GPU_FEW = 8;
  * The executable specification: every op as the shortest loops that can be right, in f64. Slow on purpose, free to
  * use `Math`, compared with the fast backends by tolerance.
  */
-export class Reference implements Backend {
+export class Reference extends ReferenceMemory implements Backend {
   readonly name = 'reference';
-  bytes = 0;
   readonly #round: boolean;
   readonly #asGpu: boolean;
-  /** A buffer's address is its index in these. */
-  protected readonly buffers: (Float64Array | Int32Array)[] = [new Float64Array(0)];
-  readonly #stored = new Map<Buf, Uint8Array>();
-  readonly #decoded = new Map<Buf, Float64Array>();
 
   constructor(options: ReferenceOptions = {}) {
+    super();
     this.#round = options.roundActivations ?? false;
     this.#asGpu = options.roundAsGpu ?? false;
-  }
-
-  reserve(): boolean {
-    return true;
-  }
-
-  allocF32(count: number): Buf {
-    this.bytes += 8 * count;
-    return this.buffers.push(new Float64Array(count)) - 1;
-  }
-
-  allocI32(count: number): Buf {
-    this.bytes += 4 * count;
-    return this.buffers.push(new Int32Array(count)) - 1;
-  }
-
-  allocTensor(dtype: DType, rows: number, cols: number): Tensor {
-    const buf = this.buffers.push(new Float64Array(0)) - 1;
-    this.#stored.set(buf, new Uint8Array(rows * rowBytes(dtype, cols)));
-    this.bytes += rows * rowBytes(dtype, cols);
-    return { buf, dtype, rows, cols };
-  }
-
-  allocCache(dtype: CacheDType, slots: number, kvHeads: number, capacity: number, headDim: number): Cache {
-    const { buf } = this.allocTensor(dtype, slots * kvHeads * capacity, headDim);
-    return { buf, dtype, slots, kvHeads, capacity, headDim };
-  }
-
-  async fill(
-    tensor: Tensor,
-    row: number,
-    rows: number,
-    write: (view: Uint8Array) => Promise<void>,
-  ): Promise<boolean> {
-    const bytes = rowBytes(tensor.dtype, tensor.cols);
-    const view = this.#stored.get(tensor.buf)!.subarray(row * bytes, (row + rows) * bytes);
-    await write(view);
-    this.#decoded.delete(tensor.buf);
-    return decodeRows(view, tensor.dtype, rows * tensor.cols).every(Number.isFinite);
-  }
-
-  writeF32(buf: Buf, values: ArrayLike<number>): void {
-    this.floats(buf).set(values);
-  }
-
-  writeI32(buf: Buf, values: ArrayLike<number>): void {
-    this.ints(buf).set(values);
-  }
-
-  async readF32(buf: Buf, count: number): Promise<Float32Array> {
-    return Float32Array.from(this.floats(buf).subarray(0, count));
-  }
-
-  async readI32(buf: Buf, count: number): Promise<Int32Array> {
-    return this.ints(buf).slice(0, count);
-  }
-
-  dispose(): void {
-    this.buffers.length = 1;
-    this.#stored.clear();
-    this.#decoded.clear();
-  }
-
-  protected floats(buf: Buf): Float64Array {
-    return (this.#decoded.get(buf) ?? this.buffers[buf]) as Float64Array;
-  }
-
-  protected ints(buf: Buf): Int32Array {
-    return this.buffers[buf] as Int32Array;
-  }
-
-  /** A stored tensor's values, decoded once; or those of a buffer of numbers, as weights in training are. */
-  #w(tensor: Tensor): Float64Array {
-    let values = this.#decoded.get(tensor.buf);
-    if (!values) {
-      const stored = this.#stored.get(tensor.buf);
-      if (!stored) return this.floats(tensor.buf);
-      values = decodeRows(stored, tensor.dtype, tensor.rows * tensor.cols);
-      this.#decoded.set(tensor.buf, values);
-    }
-    return values;
   }
 
   embedding(out: Buf, tokens: Buf, table: Tensor, n: number): void {
     const o = this.floats(out);
     const ids = this.ints(tokens);
-    const w = this.#w(table);
+    const w = this.weights(table);
     for (let t = 0; t < n; t++) {
       for (let i = 0; i < table.cols; i++) o[t * table.cols + i] = w[ids[t]! * table.cols + i]!;
     }
@@ -125,7 +41,7 @@ export class Reference implements Backend {
   rmsnorm(out: Buf, x: Buf, weight: Tensor, n: number, dim: number, eps: number): void {
     const o = this.floats(out);
     const v = this.floats(x);
-    const w = this.#w(weight);
+    const w = this.weights(weight);
     for (let t = 0; t < n; t++) {
       let sum = 0;
       for (let i = 0; i < dim; i++) sum += v[t * dim + i]! ** 2;
@@ -142,7 +58,7 @@ export class Reference implements Backend {
     // Q4_0 is a format that meets 8 bits
     if (this.#asGpu && n <= GPU_FEW && GPU_INTEGER.includes(w.dtype))
       v = roundActivations(v, n * cols, 'q4_0');
-    const weights = this.#w(w);
+    const weights = this.weights(w);
     for (let t = 0; t < n; t++) {
       for (let r = 0; r < rows; r++) {
         let sum = 0;
@@ -162,7 +78,7 @@ export class Reference implements Backend {
     scale: number,
   ): void {
     const o = this.floats(table);
-    const divisors = factors && this.#w(factors);
+    const divisors = factors && this.weights(factors);
     for (let p = first; p < first + count; p++) {
       for (let i = 0; i < headDim / 2; i++) {
         const angle = ((p / scale) * base ** ((-2 * i) / headDim)) / (divisors?.[i] ?? 1);
@@ -222,7 +138,7 @@ export class Reference implements Backend {
         const at = (t * heads + h) * headDim;
         const kvHead = Math.floor((before + h) / group);
         const rowsOf = (cache: Cache) =>
-          decodeRows(this.#rows(cache, this.ints(slots)[t]!, kvHead, 0, length), dtype, length * headDim);
+          decodeRows(this.rows(cache, this.ints(slots)[t]!, kvHead, 0, length), dtype, length * headDim);
         const k = rowsOf(keys);
         const v = rowsOf(values);
         const scores = Array.from({ length }, (_, j) => {
@@ -238,34 +154,6 @@ export class Reference implements Backend {
         }
       }
     }
-  }
-
-  copySlot(cache: Cache, from: number, to: number, count: number): void {
-    for (let h = 0; h < cache.kvHeads; h++)
-      this.#rows(cache, to, h, 0, count).set(this.#rows(cache, from, h, 0, count));
-  }
-
-  async readCache(
-    cache: Cache,
-    slot: number,
-    head: number,
-    first: number,
-    count: number,
-  ): Promise<Uint8Array> {
-    return this.#rows(cache, slot, head, first, count).slice();
-  }
-
-  writeCache(cache: Cache, slot: number, head: number, first: number, rows: Uint8Array): void {
-    const count = rows.length / rowBytes(cache.dtype, cache.headDim);
-    this.#rows(cache, slot, head, first, count).set(rows);
-  }
-
-  /** Stored rows of a cache. */
-  #rows(cache: Cache, slot: number, head: number, first: number, count: number): Uint8Array {
-    const { buf, dtype, kvHeads, capacity, headDim } = cache;
-    const bytes = rowBytes(dtype, headDim);
-    const at = ((slot * kvHeads + head) * capacity + first) * bytes;
-    return this.#stored.get(buf)!.subarray(at, at + count * bytes);
   }
 
   gather(): void {}

@@ -9,7 +9,8 @@ import { type Model, open } from '../host/index.ts';
 import { compileBuild } from '../host/inlined.ts';
 import { openSource } from '../host/sources.ts';
 import { Tokenizer } from '../host/tokenizer.ts';
-import { instantiate, Wasm } from '../host/wasm.ts';
+import { Wasm } from '../host/wasm.ts';
+import { instantiate } from '../host/wasm-kernels.ts';
 import { codeOf, idsOf, NEVER_END } from './support/outcomes.ts';
 import { tinyModel, uniform } from './support/tiny-model.ts';
 

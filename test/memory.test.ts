@@ -13,7 +13,8 @@ import { KERNEL_BYTES, limitsOf } from '../host/memory.ts';
 import type { StoredType } from '../host/quantize/decode.ts';
 import { hasRelaxedDot } from '../host/relaxed.ts';
 import { openSource } from '../host/sources.ts';
-import { instantiate, Wasm } from '../host/wasm.ts';
+import { Wasm } from '../host/wasm.ts';
+import { instantiate } from '../host/wasm-kernels.ts';
 import { tinyModel } from './support/tiny-model.ts';
 
 const BUILDS = hasRelaxedDot() ? (['simd', 'relaxed'] as const) : (['simd'] as const);

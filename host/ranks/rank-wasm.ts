@@ -1,5 +1,6 @@
 import type { Buf, Tensor } from '../backend.ts';
-import { type Kernels, Wasm } from '../wasm.ts';
+import { Wasm } from '../wasm.ts';
+import type { Kernels } from '../wasm-kernels.ts';
 import type { Exchange } from './exchange.ts';
 
 /** The kernels of one rank among several: it exchanges the parts of activations with the others. */

@@ -1,15 +1,7 @@
 import type { Buf, Tensor } from '../backend.ts';
-import {
-  ATTENTION,
-  Cuda,
-  type CudaDevice,
-  checkHeadDim,
-  MATMUL,
-  over,
-  THREADS,
-  threadsFor,
-} from '../cuda.ts';
+import { Cuda, MATMUL } from '../cuda.ts';
 import { KERNELS } from '../cuda-kernels.ts';
+import { ATTENTION, type CudaDevice, checkHeadDim, over, THREADS, threadsFor } from '../cuda-memory.ts';
 import type { TrainBackend } from './backend.ts';
 
 /** What training takes beside the kernels of inference; letters as in cuda-kernels.ts. */

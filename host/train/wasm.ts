@@ -1,6 +1,7 @@
 import type { Buf, Tensor } from '../backend.ts';
 import { compilePatched } from '../inlined.ts';
-import { type Kernels, Wasm } from '../wasm.ts';
+import { Wasm } from '../wasm.ts';
+import type { Kernels } from '../wasm-kernels.ts';
 import type { TrainBackend } from './backend.ts';
 import { trainPatch } from './kernels.js';
 

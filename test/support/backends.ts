@@ -3,7 +3,8 @@
 import type { Backend } from '../../host/backend.ts';
 import { compileBuild } from '../../host/inlined.ts';
 import { hasRelaxedDot } from '../../host/relaxed.ts';
-import { instantiate, Wasm } from '../../host/wasm.ts';
+import { Wasm } from '../../host/wasm.ts';
+import { instantiate } from '../../host/wasm-kernels.ts';
 
 export const BACKENDS: Record<string, () => Promise<Backend>> = {
   simd: async () => new Wasm(instantiate(await compileBuild('simd'))),

@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path';
 import { buildAddon, buildMock, type MockOptions, missingTool, OUT } from '../../gpu-plugin/build.ts';
 import { type Device, type OpenDeviceOptions, openDevice } from '../../gpu-plugin/index.ts';
 import type { Backend } from '../../host/backend.ts';
-import { Cuda, type CudaDevice } from '../../host/cuda.ts';
+import { Cuda } from '../../host/cuda.ts';
+import type { CudaDevice } from '../../host/cuda-memory.ts';
 import type { TrainBackend } from '../../host/train/backend.ts';
 import { TrainCuda } from '../../host/train/cuda.ts';
 
