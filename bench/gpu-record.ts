@@ -33,16 +33,16 @@ function run(path: string, args: string[] = []): { ended: boolean; output: strin
 
 const tests = values.only.split(',').map(name => {
   const { ended, output } = run(`test/${name}.test.js`);
-  const count = (label: string) => Number(new RegExp(`${label}:\\s+(\\d+)`).exec(output)?.[1] ?? 0);
+  const count = (label: string) =>
+    Number(new RegExp(`^\\s*${label}:\\s+(\\d+)$`, 'm').exec(output)?.[1] ?? 0);
   return { name, passed: count('Passed'), of: count('Total'), ended };
 });
-const bench =
-  values.models === 'none'
-    ? []
-    : run('bench/gpu.js', ['--reps', values.reps, ...(values.models ? ['--models', values.models] : [])])
-        .output.split('\n')
-        .filter(line => line.startsWith('{'))
-        .map(line => JSON.parse(line) as object);
+const args = ['--reps', values.reps, ...(values.models ? ['--models', values.models] : [])];
+const { ended, output } = values.models === 'none' ? { ended: true, output: '' } : run('bench/gpu.js', args);
+const bench = output
+  .split('\n')
+  .filter(line => line.startsWith('{'))
+  .map(line => JSON.parse(line) as { failed?: string });
 const { stdout: driver } = spawnSync(
   'nvidia-smi',
   ['--query-gpu=name,driver_version', '--format=csv,noheader'],
@@ -58,4 +58,5 @@ const record = {
   bench,
 };
 writeFileSync(values.out, `${JSON.stringify(record, undefined, 1)}\n`);
-process.exitCode = tests.every(({ ended, passed, of }) => ended && passed === of && of > 0) ? 0 : 1;
+const passed = tests.every(({ ended, passed, of }) => ended && passed === of && of > 0);
+process.exitCode = passed && ended && bench.every(({ failed }) => failed === undefined) ? 0 : 1;

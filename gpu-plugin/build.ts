@@ -158,12 +158,14 @@ export function buildKernels(): string {
   const source = join(PLUGIN, 'kernels', 'all.cu');
   const common = ['-std=c++17', '-O3', '-Werror=all-warnings', source];
   mkdirSync(OUT, { recursive: true }); // nvcc says nothing with its exit code where there is no folder
-  const ptx = join(OUT, 'kernels.ptx');
+  // of this process alone until they are whole
+  const made = (name: string) => join(OUT, `${process.pid}-${name}`);
+  const ptx = made('kernels.ptx');
   run('nvcc', ['-ptx', '-arch=compute_80', ...common, '-o', ptx]);
   writeFileSync(ptx, readFileSync(ptx, 'utf8').replace(/^\.version .*$/m, PTX_VERSION));
   // the assembler must take what an older driver is given
   run('ptxas', ['-arch=sm_80', ptx, '-o', '/dev/null']);
-  const report = join(OUT, 'ptxas.log');
+  const report = made('ptxas.log');
   // and PTX for GPUs to come
   const targets = ['sm_80', 'sm_90', 'compute_90'].flatMap(code => [
     '-gencode',
@@ -171,8 +173,9 @@ export function buildKernels(): string {
   ]);
   const options = ['-fatbin', '--compress-mode=size', ...targets, '-Xptxas', '-v', ...common];
   const command = `nvcc "$@" 2> '${report}' || { cat '${report}' >&2; exit 1; }`;
-  run('sh', ['-c', command, 'sh', ...options, '-o', join(OUT, 'kernels.fatbin')]);
-  return readFileSync(report, 'utf8');
+  run('sh', ['-c', command, 'sh', ...options, '-o', made('kernels.fatbin')]);
+  for (const name of ['kernels.ptx', 'kernels.fatbin', 'ptxas.log']) renameSync(made(name), join(OUT, name));
+  return readFileSync(join(OUT, 'ptxas.log'), 'utf8');
 }
 
 /** The package's JavaScript, addon and, where nvcc is, kernels. */

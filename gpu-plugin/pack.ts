@@ -11,6 +11,7 @@ import {
   mkdtempSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +27,7 @@ const RUN = `#!/bin/sh
 cd "$(dirname "$0")" && exec ./node dist/bench/gpu-record.js "$@"
 `;
 
-export function pack(file: string): void {
+function pack(file: string): void {
   const root = dirname(PLUGIN);
   for (const path of ['dist/lib/index.js', join('gpu-plugin', 'dist', 'kernels.fatbin')]) {
     if (!existsSync(join(root, path)))
@@ -41,6 +42,7 @@ export function pack(file: string): void {
     for (const path of [
       'dist',
       'package.json',
+      'gpu-plugin/package.json',
       'gpu-plugin/kernels',
       ...PACKAGES.map(name => `node_modules/${name}`),
     ])
@@ -49,6 +51,8 @@ export function pack(file: string): void {
       mkdirSync(join(stage, 'gpu-plugin/dist'), { recursive: true });
       cpSync(join(OUT, path), join(stage, 'gpu-plugin/dist', path), { recursive: true });
     }
+    // as if it were installed
+    symlinkSync('../gpu-plugin', join(stage, 'node_modules', 'cria-cuda'));
     writeFileSync(join(stage, 'run.sh'), RUN);
     chmodSync(join(stage, 'run.sh'), 0o755);
     execFileSync('tar', ['-I', 'gzip -9', '-cf', file, '-C', stage, '.']);

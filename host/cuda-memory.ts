@@ -78,7 +78,7 @@ export class CudaMemory {
       where: 'GPU memory',
       expected: `${bytes} bytes more than the ${this.bytes} taken`,
       got: `${free} free of ${all}`,
-      hint: 'Open the model with a smaller contextLength or kvCache, end other programs on the GPU, or take a smaller model.',
+      hint: 'Take a smaller contextLength, kvCache or, in training, fewer sequences or recompute; end other programs on the GPU; or take a smaller model.',
       cause,
     });
   }

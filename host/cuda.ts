@@ -24,7 +24,7 @@ export class Cuda extends CudaMemory implements Backend {
 
   embedding(out: Buf, tokens: Buf, table: Tensor, n: number): void {
     const { buf, dtype, cols } = table;
-    this.run(`embedding_${dtype}`, over(cols, THREADS), n, THREADS, out, tokens, buf, cols);
+    this.run(`embedding_${dtype}`, n, over(cols, THREADS), THREADS, out, tokens, buf, cols);
   }
 
   rmsnorm(out: Buf, x: Buf, weight: Tensor, n: number, dim: number, eps: number): void {
@@ -73,7 +73,7 @@ export class Cuda extends CudaMemory implements Backend {
 
   rope(x: Buf, positions: Buf, table: Buf, n: number, heads: number, headDim: number): void {
     const half = headDim / 2;
-    this.run('rope', over(heads * half, THREADS), n, THREADS, x, positions, table, heads, half);
+    this.run('rope', n, over(heads * half, THREADS), THREADS, x, positions, table, heads, half);
   }
 
   append(cache: Cache, x: Buf, slots: Buf, positions: Buf, n: number): void {

@@ -20,9 +20,9 @@ let warned = false;
  */
 export async function gpuPlace(plugin: string | undefined, wanted: boolean): Promise<Place | undefined> {
   try {
-    return new Here(new Cuda(await openGpu(plugin)));
+    return new Here(await openGpu(plugin, device => new Cuda(device)));
   } catch (error) {
-    const unavailable = explained(error);
+    const unavailable = error as StateError;
     if (wanted) throw unavailable;
     if (plugin !== undefined && !warned) {
       warned = true;
@@ -32,11 +32,16 @@ export async function gpuPlace(plugin: string | undefined, wanted: boolean): Pro
   }
 }
 
-/** @throws StateError 'gpu-unavailable' */
-export function openGpu(plugin: string | undefined): Promise<CudaDevice> {
-  return openDevice(plugin).catch(error => {
+/**
+ * The GPU as a backend, which `make` makes of the device.
+ * @throws StateError 'gpu-unavailable', 'out-of-memory'
+ */
+export async function openGpu<B>(plugin: string | undefined, make: (device: CudaDevice) => B): Promise<B> {
+  try {
+    return make(await openDevice(plugin));
+  } catch (error) {
     throw explained(error);
-  });
+  }
 }
 
 async function openDevice(plugin: string | undefined): Promise<CudaDevice> {

@@ -2,12 +2,31 @@
 // send. Tests run on dist/host, and on dist/lib as a package that is packed and installed.
 
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
-import { minify } from 'terser';
+import { type MinifyOptions, minify } from 'terser';
 
 const SMALLER = '.cache/smaller';
+const TERSER: MinifyOptions = {
+  module: true,
+  ecma: 2020,
+  compress: { passes: 2 },
+  // an error that nobody catches is shown with its line
+  format: { max_line_len: 1000 },
+};
+const { version: terser } = JSON.parse(readFileSync('node_modules/terser/package.json', 'utf8')) as {
+  version: string;
+};
 
 /** By their names in dist/lib, where all lie beside each other, since a thread's program is found beside what starts it. */
 const ENTRIES = {
@@ -98,17 +117,17 @@ for (const [name, text] of files) {
 
 /** What terser makes of a module, 2 % less than esbuild alone; kept, since it takes seconds. */
 async function smaller(code: string): Promise<string> {
-  const kept = join(SMALLER, createHash('sha256').update(code).digest('hex'));
+  const kept = join(
+    SMALLER,
+    createHash('sha256')
+      .update(terser + JSON.stringify(TERSER) + code)
+      .digest('hex'),
+  );
   if (existsSync(kept)) return readFileSync(kept, 'utf8');
-  const { code: made } = await minify(code, {
-    module: true,
-    ecma: 2020,
-    compress: { passes: 2 },
-    // an error that nobody catches is shown with its line
-    format: { max_line_len: 1000 },
-  });
+  const { code: made } = await minify(code, TERSER);
   mkdirSync(SMALLER, { recursive: true });
-  writeFileSync(kept, made!);
+  writeFileSync(`${kept}.new`, made!);
+  renameSync(`${kept}.new`, kept);
   return made!;
 }
 

@@ -75,18 +75,19 @@ if (compiler('nvcc')) {
   });
 } else skip('kernels for GPUs', 'no nvcc');
 
-test('what is recorded of a GPU says of which kernels', () => {
+test('records of GPUs say of which kernels, and the README names the newest', () => {
   const folder = join(projectRoot, 'bench', 'record');
-  const records = readdirSync(folder)
-    .filter(name => /-gpu-/.test(name))
-    .sort();
+  const names = readdirSync(folder).filter(name => /-gpu-/.test(name));
+  const records = names.sort().map(name => JSON.parse(readFileSync(join(folder, name), 'utf8')));
+  for (const { kernelsSha256, driver, tests } of records) {
+    assert.match(kernelsSha256, /^[0-9a-f]{64}$/);
+    assert.match(driver, /\d+\.\d+/);
+    assert.ok(Object.keys(tests).length > 0);
+  }
+  assert.ok(readFileSync(join(PLUGIN, 'README.md'), 'utf8').includes(names.at(-1)!));
   const hash = kernelsHash(join(PLUGIN, 'kernels'));
-  const own = records.filter(
-    name => JSON.parse(readFileSync(join(folder, name), 'utf8')).kernelsSha256 === hash,
-  );
-  const newest = `the newest record, ${records.at(-1)}, is of others`;
-  console.log(`figures: these kernels ran on a GPU: ${own.length > 0 ? own.join(', ') : `no; ${newest}`}`);
-  assert.ok(records.length > 0);
+  const own = records.at(-1)?.kernelsSha256 === hash;
+  console.log(`figures: today's kernels ${own ? 'are those' : 'are not all'} of the newest record of a GPU`);
 });
 
 function failureOf(options: OpenDeviceOptions): CudaError {

@@ -57,6 +57,26 @@ function run(args: string[], driver = ''): { lines: Line[]; warnings: string } {
   };
 }
 
+const SHAPE = '--dim 24 --n-layers 2 --n-heads 4 --n-kv-heads 2 --context-length 16 --sequences 2';
+const PLAN = '--steps 6 --micro-batches 2 --sample-every 6 --sample-tokens 5 --checkpoint-every 3';
+const TRAIN = `train --data text.txt --tokenizer tok.gguf ${SHAPE} ${PLAN}`;
+
+/** Runs the command to an exit code; what it says. */
+function cria(args: string, driver = '', code = 0): string {
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [join(modules, 'cria/dist/lib/cli.js'), ...args.split(' ')],
+    { cwd: app, env: { ...process.env, LD_LIBRARY_PATH: driver }, encoding: 'utf8' },
+  );
+  assert.is(status, code, stderr);
+  return stderr;
+}
+
+function makeTexts(): void {
+  writeFileSync(join(app, 'text.txt'), generatedStories(30).join('<|endoftext|>'));
+  cria('tokenizer train text.txt --vocab-size 320 --out tok.gguf');
+}
+
 function installCria(): void {
   mkdirSync(join(modules, 'cria/dist'), { recursive: true });
   copyFileSync(join(projectRoot, 'package.json'), join(modules, 'cria/package.json'));
@@ -84,6 +104,8 @@ if (canBuildMock('open on a GPU')) {
     const cuda = run(['cuda']);
     assert.is(cuda.lines[0]!.code, 'gpu-unavailable');
     assert.match(cuda.lines[0]!.message!, /npm install cria-cuda/);
+    makeTexts();
+    assert.match(cria(`${TRAIN} --out none --backend cuda`, '', 1), /npm install cria-cuda/);
   });
 
   test("with the package and no driver 'auto' warns once, 'cuda' says what is missing", () => {
@@ -121,27 +143,13 @@ if (canBuildMock('open on a GPU')) {
     assert.is(run(['auto', '1'], driver).lines[0]!.backend, 'wasm');
   });
 
-  test('cria train learns there what it learns on the CPU, and goes on with its checkpoint', () => {
+  test('cria train learns there what it learns on the CPU, and goes on with checkpoints of either', () => {
     const driver = dirname(buildMock());
-    writeFileSync(join(app, 'text.txt'), generatedStories(30).join('<|endoftext|>'));
-    const cria = (args: string, status = 0) => {
-      const script = join(modules, 'cria/dist/lib/cli.js');
-      const env = { ...process.env, LD_LIBRARY_PATH: driver };
-      const ended = spawnSync(process.execPath, [script, ...args.split(' ')], {
-        cwd: app,
-        env,
-        encoding: 'utf8',
-      });
-      assert.is(ended.status, status, ended.stderr);
-      return ended.stderr;
-    };
-    cria('tokenizer train text.txt --vocab-size 320 --out tok.gguf');
-    const shape = '--dim 24 --n-layers 2 --n-heads 4 --n-kv-heads 2 --context-length 16 --sequences 2';
-    const rest = '--steps 6 --micro-batches 2 --sample-every 6 --sample-tokens 5 --checkpoint-every 3';
-    const train = `train --data text.txt --tokenizer tok.gguf ${shape} ${rest}`;
-    for (const backend of ['wasm', 'cuda']) cria(`${train} --out ${backend} --backend ${backend}`);
-    cria(`${train} --out both --until 3`);
-    cria(`${train} --out both --backend cuda --resume`);
+    for (const backend of ['wasm', 'cuda']) cria(`${TRAIN} --out ${backend} --backend ${backend}`, driver);
+    cria(`${TRAIN} --out there --until 3`);
+    cria(`${TRAIN} --out there --backend cuda --resume`, driver);
+    cria(`${TRAIN} --out back --backend cuda --until 3`, driver);
+    cria(`${TRAIN} --out back --resume`);
     const losses = (run: string) =>
       readFileSync(join(app, run, 'log.jsonl'), 'utf8')
         .trim()
@@ -151,12 +159,15 @@ if (canBuildMock('open on a GPU')) {
         .map(({ loss }) => loss as number);
     const expected = losses('wasm');
     assert.is(expected.length, 7);
-    for (const run of ['cuda', 'both']) {
+    for (const run of ['cuda', 'there', 'back']) {
       for (const [i, loss] of losses(run).entries()) {
         assert.ok(Math.abs(loss - expected[i]!) < 1e-5 * expected[i]!, `${run}: ${loss}, ${expected[i]}`);
       }
     }
-    assert.match(cria(`${train} --out two --backend cuda --ranks 2`, 1), /ranks: expected 1, .* got 2/);
+    assert.match(
+      cria(`${TRAIN} --out two --backend cuda --ranks 2`, driver, 2),
+      /ranks: expected 1 .* got 2/,
+    );
   });
 
   test.after(() => rmSync(app, { recursive: true }));

@@ -99,6 +99,12 @@ const learning =
   async b =>
     Object.values(await runCase(b, kase)).flatMap(values => [...values]);
 
+const sumSquares: Run = async b => {
+  const out = b.allocF32(1);
+  b.sumSquares(out, f32(b, values(5000)), 5000);
+  return b.readF32(out, 1);
+};
+
 /** The losses that come with the gradients of logits. */
 const losses: Run = async b => {
   const [n, vocab] = [12, 300];
@@ -199,6 +205,14 @@ const BUGS: Record<string, { plant: NonNullable<MockOptions['plant']>; run: Run 
       by: '',
     },
     run: learning(attentionInside(2, 9, 4, 2, 40)),
+  },
+  'the first part of a sum for each of them': {
+    plant: {
+      file: 'adamw.cu',
+      replace: 'sum += parts[i]',
+      by: 'sum += parts[0]',
+    },
+    run: sumSquares,
   },
   "no barrier behind the target's logit": {
     plant: { file: 'loss.cu', replace: "  __syncthreads();  // the target's logit has been read\n", by: '' },

@@ -71,6 +71,14 @@ test('a separator may be a pattern, wherever reads end', async () => {
     const texts = [`${'x'.repeat(2 ** 20 + offset)}\n\ny`, 'z\n\nz', 'end'];
     assert.equal(await textsOf({ files: [bytesOf(texts.join('\n'))], separator: lone }), texts);
   }
+  // documents that end where reads do, against the text in one piece
+  const many = Array.from({ length: 40_000 }, (_, i) => `${'a'.repeat(1 + (i % 97))}\n\n${i}b`);
+  assert.equal(
+    await textsOf({ files: [bytesOf(many.join('\n'))], separator: lone }),
+    many.map(text => text.trim()),
+  );
+  // what stands before a document is not seen from it
+  assert.equal(await textsOf({ files: [bytesOf('xABByz')], separator: '/(?<=[AB])B/' }), ['xA', 'Byz']);
   const chapters = ['CHAPTER 1\none', 'CHAPTER 2\ntwo'];
   assert.equal(
     await textsOf({ files: [bytesOf(chapters.join('\n'))], separator: '/(?=CHAPTER )/' }),
@@ -131,6 +139,7 @@ test('what is wrong with a text is told with its place', async () => {
   await bad({ files: ['a'], format: 'csv' as never }, 'option-range', 'text, jsonl or parquet');
   await bad({ files: ['a'], separator: '' }, 'option-range', 'separator');
   await bad({ files: ['a'], separator: '/(/' }, 'option-range', 'a regular expression');
+  await bad({ files: ['a'], separator: '/a/i' }, 'option-range', 'without flags');
   await bad({ files: ['a'], weight: -1 }, 'option-range', 'weight');
 });
 

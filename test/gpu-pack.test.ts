@@ -1,18 +1,19 @@
 // The file that is taken to a machine with a GPU: unpacked where nothing else is, it runs and writes its record, here on the mock driver.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildMock, compiler, PLUGIN } from '../gpu-plugin/build.ts';
+import { buildMock, compiler, missingTool, PLUGIN } from '../gpu-plugin/build.ts';
 import { kernelsHash } from '../gpu-plugin/hash.ts';
 import { projectRoot } from './support/shared.ts';
+import { tinyModel } from './support/tiny-model.ts';
 
 const script = (name: string) => join(projectRoot, 'dist', 'gpu-plugin', name);
 const missing = process.env['CRIA_FULL']
-  ? ['g++', 'nvcc'].find(name => !compiler(name as 'g++'))
+  ? (missingTool() ?? (compiler('nvcc') ? undefined : 'no nvcc'))
   : 'npm run test:full';
 
 if (missing) console.log(`skipped: the file for a machine with a GPU (${missing})`);
@@ -35,6 +36,16 @@ else {
       assert.is(record.kernelsSha256, kernelsHash(join(PLUGIN, 'kernels')));
       const [{ passed, of }] = record.tests;
       assert.ok(passed === of && of > 3, `${passed} of ${of}`);
+      // and the benchmark's way in
+      writeFileSync(join(folder, 'tiny.gguf'), tinyModel());
+      const program =
+        "import { open } from 'cria'; console.log((await open('tiny.gguf', { backend: 'cuda' })).info.backend)";
+      const opened = execFileSync('./node', ['--input-type=module', '-e', `${program}; process.exit()`], {
+        cwd: folder,
+        env,
+        encoding: 'utf8',
+      });
+      assert.is(opened, 'cuda\n');
       // without a driver it fails, and says so
       const alone = spawnSync('sh', ['run.sh', '--only', 'sampler', '--models', 'none'], {
         cwd: folder,

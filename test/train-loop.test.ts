@@ -45,6 +45,14 @@ test('ten fixed losses and the bits of the weights', async () => {
   await trainer.close();
 });
 
+test('a backend that is none, and a GPU where there can be none, are refused', async () => {
+  const run = (create: typeof createTrainer, backend: 'cuda') =>
+    create(TINY_RUN, tinyData(TINY_RUN), { vocabSize: TINY_VOCABULARY, backend }).catch(error => error);
+  assert.is((await run(createTrainer, 'gpu' as never)).code, 'option-range');
+  const { createTrainer: inPages } = await import('../host/entries/train.ts');
+  assert.is((await run(inPages, 'cuda')).code, 'gpu-unavailable');
+});
+
 test('the rule is learned', async () => {
   const trainer = await start({ steps: 150 });
   const before = await trainer.validate();

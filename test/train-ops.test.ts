@@ -42,7 +42,7 @@ function trainOpsSuite(name: string, make: () => Promise<TrainBackend>): void {
   });
 
   test('sumSquares', async () => {
-    for (const count of [0, 1, 2, 3, 4, 5, 7, 8, 9, 1000]) {
+    for (const count of [0, 1, 2, 3, 4, 5, 7, 8, 9, 1000, 1025, 600_000]) {
       const sum = async (b: TrainBackend) => {
         const out = b.allocF32(1);
         b.sumSquares(out, new Inputs(3).f32(b, count, 100), count);
@@ -54,7 +54,7 @@ function trainOpsSuite(name: string, make: () => Promise<TrainBackend>): void {
   });
 
   test('adamw', async () => {
-    for (const count of [0, 1, 2, 3, 4, 5, 7, 8, 9, 100]) {
+    for (const count of [0, 1, 2, 3, 4, 5, 7, 8, 9, 100, 1000]) {
       for (const decay of [0, 0.1]) {
         const steps = async (b: TrainBackend) => {
           const random = new Inputs(4);

@@ -17,6 +17,7 @@ const { values } = parseArgs({
   },
 });
 const { text, tokenizer: path } = values;
+const steps = 10 * Math.ceil(Number(values.steps) / 10);
 if (text === undefined || path === undefined)
   throw new RangeError('npm run bench:curves -- --text FILE --tokenizer FILE');
 
@@ -29,7 +30,7 @@ const options = {
   contextLength: 256,
   sequences: 4,
   microBatches: 2,
-  steps: Number(values.steps),
+  steps,
   learningRate: Number(values.rate),
 };
 const { sequences: B, contextLength: T, microBatches } = options;
@@ -56,7 +57,7 @@ console.log(`| step | Cria | ${pyTorchVersion()} | with two threads |\n| --- | -
 const row = (name: string | number, values: (number | undefined)[]) =>
   console.log(`| ${name} | ${values.map(value => value?.toFixed(4)).join(' | ')} |`);
 const all = [cria, pytorch, again];
-for (let step = 1; step <= options.steps; step += step === 1 ? options.steps / 10 - 1 : options.steps / 10)
+for (let step = 1; step <= steps; step += step === 1 ? steps / 10 - 1 : steps / 10)
   row(
     step,
     all.map(({ steps }) => steps[step - 1]!.loss),

@@ -114,8 +114,13 @@ export function byCria(folder: string, ranks: number, node: string = node24()): 
 /** Does the job with PyTorch, in a fresh process. */
 export function byPyTorch(folder: string, threads: number): Promise<Result> {
   const script = join(projectFolder(), 'bench', 'training', 'pytorch.py');
-  // spinning threads get in each other's way where there are two: half as fast with the default
-  return run(python(), [script, folder, String(threads)], { OMP_WAIT_POLICY: 'passive' });
+  // PyTorch sets the number of its own threads, not that of the library for matrices; and threads that spin get in each
+  // other's way where there are two processors: half as fast
+  return run(python(), [script, folder, String(threads)], {
+    OMP_NUM_THREADS: String(threads),
+    OPENBLAS_NUM_THREADS: String(threads),
+    OMP_WAIT_POLICY: 'passive',
+  });
 }
 
 /** A Python that has PyTorch. */

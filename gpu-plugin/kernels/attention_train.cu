@@ -1,7 +1,7 @@
 #include "attention.cuh"
 
 // Attention inside each of B sequences of T tokens, without a cache, forward and backward;  q, out (B, T, heads, headDim), k, v
-// (B, T, kvHeads, headDim), lse, mean (B, T, heads). gridY tokens of all sequences. No sum is made by more than one block.
+// (B, T, kvHeads, headDim), lse, mean (B, T, heads). gridX tokens of all sequences. No sum is made by more than one block.
 
 /** A head of a token, and where the keys of its sequence begin. */
 struct Place {
@@ -10,7 +10,7 @@ struct Place {
 };
 
 DEVICE Place placeOf(int T, int heads, int kvHeads, int headDim) {
-  const int h = blockIdx.x, token = blockIdx.y, t = token % T;
+  const int h = blockIdx.y, token = blockIdx.x, t = token % T;
   const size_t row = static_cast<size_t>(token) * heads + h;
   return {row, row * headDim, (static_cast<size_t>(token - t) * kvHeads + h * kvHeads / heads) * headDim, t};
 }
@@ -30,7 +30,7 @@ DEVICE void addHeads(float* head, const float part[HEAD_PARTS], int headDim) {
   }
 }
 
-/** gridX heads. */
+/** gridY heads. */
 KERNEL __launch_bounds__(ATTENTION_WARPS * 32)
     attention_forward(float* out, float* lse, const float* q, const float* k, const float* v, int T, int heads, int kvHeads, int headDim) {
   const Place p = placeOf(T, heads, kvHeads, headDim);
@@ -41,7 +41,7 @@ KERNEL __launch_bounds__(ATTENTION_WARPS * 32)
 }
 REGISTER_KERNEL(attention_forward);
 
-/** dQ[t] += Σⱼ ds · k[j] with ds = p · (dOut · v[j] − mean) / √headDim, p = exp(s − lse), and mean = dOut · out, which is kept. gridX heads. */
+/** dQ[t] += Σⱼ ds · k[j] with ds = p · (dOut · v[j] − mean) / √headDim, p = exp(s − lse), and mean = dOut · out, which is kept. gridY heads. */
 KERNEL __launch_bounds__(ATTENTION_WARPS * 32)
     attention_backward_q(float* dQ, float* mean, const float* dOut, const float* out, const float* lse, const float* q, const float* k,
                          const float* v, int T, int heads, int kvHeads, int headDim) {
@@ -66,11 +66,11 @@ KERNEL __launch_bounds__(ATTENTION_WARPS * 32)
 }
 REGISTER_KERNEL(attention_backward_q);
 
-/** dK[j] += Σ ds · q[t], dV[j] += Σ p · dOut[t] over t ≥ j and the heads that look at the kv head. gridX kv heads. */
+/** dK[j] += Σ ds · q[t], dV[j] += Σ p · dOut[t] over t ≥ j and the heads that look at the kv head. gridY kv heads. */
 KERNEL __launch_bounds__(ATTENTION_WARPS * 32)
     attention_backward_kv(float* dK, float* dV, const float* mean, const float* dOut, const float* lse, const float* q, const float* k,
                           const float* v, int T, int heads, int kvHeads, int headDim) {
-  const int g = blockIdx.x, token = blockIdx.y, j = token % T, group = heads / kvHeads;
+  const int g = blockIdx.y, token = blockIdx.x, j = token % T, group = heads / kvHeads;
   const size_t at = (static_cast<size_t>(token) * kvHeads + g) * headDim;
   const float scale = 1 / sqrtf(static_cast<float>(headDim));
   float key[HEAD_PARTS], value[HEAD_PARTS], query[HEAD_PARTS], gradient[HEAD_PARTS];

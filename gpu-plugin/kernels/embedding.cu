@@ -1,10 +1,10 @@
 #include "formats.cuh"
 #include "reduce.cuh"
 
-/** out[i] = table[tokens[i]];  out (n, cols). A block of the grid has 256 values of a row, gridY the rows. */
+/** out[i] = table[tokens[i]];  out (n, cols). gridX rows, gridY blocks of 256 values of one. */
 template <class F>
 DEVICE void embedding(float* out, const int* tokens, const uint8_t* table, int cols) {
-  const int i = blockIdx.x * blockDim.x + threadIdx.x, t = blockIdx.y;
+  const int i = blockIdx.y * blockDim.x + threadIdx.x, t = blockIdx.x;
   if (i >= cols) return;
   out[static_cast<size_t>(t) * cols + i] = F::value(table + tokens[t] * rowBytes<F>(cols), i);
 }
@@ -17,11 +17,11 @@ DEVICE void embedding(float* out, const int* tokens, const uint8_t* table, int c
 FOR_EACH_FORMAT(EMBEDDING)
 
 /**
- * dTable[tokens[i]] += dOut[i];  dOut (n, cols). A block has a token (gridY) and 256 columns, and adds for all places of its id,
+ * dTable[tokens[i]] += dOut[i];  dOut (n, cols). A block has a token (gridX) and 256 columns, and adds for all places of its id,
  * in their order, if it is the first: no two blocks write the same row.
  */
 KERNEL embedding_backward(float* dTable, const float* dOut, const int* tokens, int n, int cols) {
-  const int first = blockIdx.y, id = tokens[first], column = blockIdx.x * blockDim.x + threadIdx.x;
+  const int first = blockIdx.x, id = tokens[first], column = blockIdx.y * blockDim.x + threadIdx.x;
   int before = 0;
   for (int i = threadIdx.x; i < first; i += blockDim.x) before += tokens[i] == id;
   if (blockSum(before) > 0 || column >= cols) return;

@@ -15,9 +15,9 @@ KERNEL rope_table(float* table, const float* factors, int first, int count, int 
 }
 REGISTER_KERNEL(rope_table);
 
-/** Turns the pairs (x[2i], x[2i+1]) by table[positions[t]][i] or, `by` being −1, back, in place;  x (n, heads, half, 2). gridY tokens. */
+/** Turns the pairs (x[2i], x[2i+1]) by table[positions[t]][i] or, `by` being −1, back, in place;  x (n, heads, half, 2). gridX tokens. */
 DEVICE void turnPairs(float* x, const int* positions, const float* table, int heads, int half, float by) {
-  const int at = blockIdx.x * blockDim.x + threadIdx.x, t = blockIdx.y;
+  const int at = blockIdx.y * blockDim.x + threadIdx.x, t = blockIdx.x;
   if (at >= heads * half) return;
   const float* turn = table + 2 * (static_cast<size_t>(positions[t]) * half + at % half);
   float* pair = x + 2 * (static_cast<size_t>(t) * heads * half + at);

@@ -131,6 +131,8 @@ export async function readJob(
   const all = { ...own, ...given } as Values<typeof trainOptions>;
   const sources = files.length > 0 ? files : sourcesFromConfig(file, path ?? 'cria train', here);
   if (all.out === undefined) throw new UsageError('--out is missing: the folder of the run');
+  if (all.backend === 'cuda' && (all.ranks ?? 1) > 1)
+    throw new UsageError(`--ranks: expected 1 with --backend cuda, got ${all.ranks}`);
   const part = (keys: object) => Object.fromEntries(Object.entries(all).filter(([key]) => key in keys));
   const { tokenizer, from, out, cache, ranks = 1, backend = 'wasm', logEvery = 10 } = all;
   return {

@@ -35,7 +35,8 @@ export const train: Command = command({
   notes:
     'CONFIG.json holds the options by their names without dashes (nLayers, learningRate, ...) and `sources`, the texts.\n' +
     'Options given here win. Ctrl-C saves a checkpoint; --resume goes on from the last one. The same configuration gives\n' +
-    'the same model, to the bit, on every machine, for any number of ranks, stopped and resumed or not.',
+    'the same model, to the bit, on every machine, for any number of ranks, stopped and resumed or not; with --backend cuda\n' +
+    'on the same GPU.',
   options: {
     ...trainOptions,
     data: texts('FILE', 'a text instead of those of the configuration'),
@@ -140,6 +141,7 @@ async function go(
     parameters: model.parameters.count,
     flops,
     ranks: job.ranks,
+    backend: job.backend,
     config,
     llama: trainer.llama,
   };

@@ -49,8 +49,9 @@ export const runtime: Runtime = {
   },
 };
 
-/** Opens a GPU for training. @throws StateError 'gpu-unavailable' */
-export const openGpu = async (): Promise<CudaDevice> => (await import('../gpu.ts')).openGpu(gpuPlugin());
+/** A GPU for training. @throws StateError 'gpu-unavailable', 'out-of-memory' */
+export const openGpu = async <B>(make: (device: CudaDevice) => B): Promise<B> =>
+  (await import('../gpu.ts')).openGpu(gpuPlugin(), make);
 
 /** The URL of the package that computes on GPUs; undefined where it is not installed. */
 function gpuPlugin(): string | undefined {

@@ -34,12 +34,12 @@ const PARTS = 512;
 export class TrainCuda extends Cuda implements TrainBackend {
   /** Of rows while a backward is under way: scales of norms, means of attention; grown when one needs more. */
   #rows = { buf: 0, bytes: 0 };
-  readonly #parts: Buf;
+  /** Parts of a sum, f64; 0 until there is one. */
+  #parts: Buf = 0;
 
   /** @throws as `Cuda` */
   constructor(device: CudaDevice) {
     super(device, TRAIN_KERNELS);
-    this.#parts = this.alloc(8 * PARTS);
   }
 
   #perRow(count: number): Buf {
@@ -72,7 +72,7 @@ export class TrainCuda extends Cuda implements TrainBackend {
   }
 
   embeddingBackward({ buf, cols }: Tensor, dOut: Buf, tokens: Buf, n: number): void {
-    this.run('embedding_backward', over(cols, THREADS), n, THREADS, buf, dOut, tokens, n, cols);
+    this.run('embedding_backward', n, over(cols, THREADS), THREADS, buf, dOut, tokens, n, cols);
   }
 
   rmsnormBackward(
@@ -92,7 +92,7 @@ export class TrainCuda extends Cuda implements TrainBackend {
 
   ropeBackward(dX: Buf, positions: Buf, table: Buf, n: number, heads: number, headDim: number): void {
     const half = headDim / 2;
-    this.run('rope_backward', over(heads * half, THREADS), n, THREADS, dX, positions, table, heads, half);
+    this.run('rope_backward', n, over(heads * half, THREADS), THREADS, dX, positions, table, heads, half);
   }
 
   attentionForward(
@@ -109,7 +109,7 @@ export class TrainCuda extends Cuda implements TrainBackend {
   ): void {
     checkHeadDim(headDim);
     const shape = [T, heads, kvHeads, headDim];
-    this.run('attention_forward', heads, B * T, ATTENTION.threads, out, lse, q, k, v, ...shape);
+    this.run('attention_forward', B * T, heads, ATTENTION.threads, out, lse, q, k, v, ...shape);
   }
 
   attentionBackward(
@@ -131,8 +131,8 @@ export class TrainCuda extends Cuda implements TrainBackend {
     const mean = this.#perRow(B * T * heads);
     const given = [q, k, v, T, heads, kvHeads, headDim];
     const { threads } = ATTENTION;
-    this.run('attention_backward_q', heads, B * T, threads, dQ, mean, dOut, out, lse, ...given);
-    this.run('attention_backward_kv', kvHeads, B * T, threads, dK, dV, mean, dOut, lse, ...given);
+    this.run('attention_backward_q', B * T, heads, threads, dQ, mean, dOut, out, lse, ...given);
+    this.run('attention_backward_kv', B * T, kvHeads, threads, dK, dV, mean, dOut, lse, ...given);
   }
 
   swigluBackward(dGate: Buf, dUp: Buf, dOut: Buf, gate: Buf, up: Buf, count: number): void {
@@ -144,6 +144,7 @@ export class TrainCuda extends Cuda implements TrainBackend {
   }
 
   sumSquares(out: Buf, x: Buf, count: number): void {
+    this.#parts ||= this.alloc(8 * PARTS);
     const parts = Math.min(PARTS, Math.max(1, over(count, 4 * THREADS)));
     this.run('sum_squares', parts, 1, THREADS, this.#parts, x, count);
     this.run('sum_parts', 1, 1, THREADS, out, this.#parts, parts);

@@ -9,8 +9,8 @@ import { type RunStore, runFolderOn } from './run-store.ts';
 export * from './all.ts';
 
 const train = trainOn(names, startTrainThread, async () => {
-  const device = await openGpu();
-  return new (await import('./cuda.ts')).TrainCuda(device);
+  const { TrainCuda } = await import('./cuda.ts');
+  return openGpu(device => new TrainCuda(device));
 });
 export const readDocuments: TrainCria['readDocuments'] = train.readDocuments;
 export const sourceHash: TrainCria['sourceHash'] = train.sourceHash;

@@ -22,7 +22,7 @@ export interface TrainerOptions {
   vocabSize: number;
   /** Threads that compute side by side, the calling one included. Default 1, as where there are no threads and on a GPU. */
   ranks?: number;
-  /** Where it learns; the same bits everywhere are those of 'wasm', the default. 'cuda' takes the package cria-cuda. */
+  /** 'wasm', the default, gives the same bits everywhere; 'cuda', on a GPU, takes the package cria-cuda. */
   backend?: 'wasm' | 'cuda';
   /** Starts a thread that runs `runTrainRank`; the entry of training gives it. @internal */
   startThread?: (() => Thread) | undefined;
@@ -74,8 +74,8 @@ export class Diverged extends StateError {
 }
 
 /**
- * Pretraining of one model: `step` after `step`. The same configuration, texts and vocabulary give the same bits on every
- * runtime and CPU, for any number of ranks, stopped and resumed or not.
+ * Pretraining of one model: `step` after `step`. In WebAssembly the same configuration, texts and vocabulary give the
+ * same bits on every runtime and CPU, for any number of ranks, stopped and resumed or not.
  */
 export class Trainer {
   readonly config: TrainConfig;

@@ -240,7 +240,10 @@ export const LARGE: TrainCase[] = [
   matmul(3, 258, 514),
   matmul(300, 5, 520),
   ...[0, 1, 3].flatMap(n => AWKWARD.map(cols => embedding(n, 7, cols))),
+  // beyond a block of the GPU, of columns and of tokens
+  embedding(300, 7, 300),
   ...[0, 1, 3].flatMap(n => AWKWARD.map(dim => rmsnorm(n, dim))),
+  rmsnorm(20, 1100),
   ...[2, 4, 6, 8, 10, 64].flatMap(headDim => [rope(0, 1, headDim), rope(1, 1, headDim), rope(3, 5, headDim)]),
   ...[1, 2, 3, 4, 5, 31, 32, 33, 63, 64, 65, 100].map(T => attention(2, T, 4, 2, 6)),
   attention(0, 4, 2, 1, 4),
@@ -250,6 +253,8 @@ export const LARGE: TrainCase[] = [
   attention(1, 300, 2, 1, 8),
   attention(1, 40, 2, 1, 128),
   attention(2, 33, 3, 1, 1),
+  attention(1, 5, 2, 1, 256),
   ...[0, ...AWKWARD, 1000].map(swiglu),
   ...[1, 2, 3, 4, 5, 31, 32, 33, 1000].flatMap(vocab => [crossEntropy(0, vocab), crossEntropy(3, vocab)]),
+  crossEntropy(3, 2500),
 ];

@@ -14,7 +14,8 @@ export interface DataSource {
   format?: DataFormat;
   /**
    * What stands between the documents of a text. Default `<|endoftext|>`; '\n' makes each line a document. A text between
-   * slashes is a regular expression: `/\n(?=CHAPTER )/`. It sees no further back than where its document begins.
+   * slashes is a regular expression without flags: `/\n(?=CHAPTER )/`. It sees a document from its beginning, and no further than
+   * 1000 characters behind its end.
    */
   separator?: string;
   /** JSONL and Parquet: the field of the text, a string or several to be put together with line feeds. Default `text`. */
@@ -135,7 +136,8 @@ function textOf(found: unknown, field: string, record: unknown, where: string): 
 }
 
 function separatorOf({ separator = SEPARATOR }: DataSource): string | RegExp {
-  const pattern = /^\/(.+)\/$/s.exec(separator)?.[1];
+  const [, pattern, flags] = /^\/(.+)\/([a-z]*)$/s.exec(separator) ?? [];
+  if (flags) throw new SyntaxError(`the flags ${flags}`);
   return pattern === undefined ? separator : new RegExp(pattern, 'gu');
 }
 
@@ -179,7 +181,12 @@ export function checkSource(source: DataSource): void {
   try {
     separatorOf(source);
   } catch (error) {
-    fail('option-range', 'separator', 'a regular expression between the slashes', (error as Error).message);
+    fail(
+      'option-range',
+      'separator',
+      'a regular expression between slashes, without flags',
+      (error as Error).message,
+    );
   }
   if (weight !== undefined && !(Number.isFinite(weight) && weight >= 0 && weight <= 1e6)) {
     fail('option-range', 'weight', 'a number from 0 to 1e6', weight);

@@ -48,18 +48,26 @@ export async function* readText(
   yield held;
 }
 
-/** @param more whether the text goes on, which may change what a pattern finds near its end */
+/**
+ * A pattern is matched on each document by itself, wherever reads end.
+ * @param more whether the text goes on, which may change what a pattern finds near its end
+ */
 function partsOf(text: string, separator: string | RegExp, more: boolean): string[] {
   if (typeof separator === 'string') return text.split(separator);
-  const known = more ? text.length - AHEAD : text.length;
   const parts: string[] = [];
-  let from = 0;
-  for (const { 0: found, index } of text.matchAll(separator)) {
-    if (index + found.length > known) break;
-    parts.push(text.slice(from, index));
-    from = index + found.length;
+  let rest = text;
+  for (;;) {
+    separator.lastIndex = 0;
+    let match = separator.exec(rest);
+    if (match && match.index + match[0].length === 0) {
+      separator.lastIndex = 1; // before the first character there is no document
+      match = separator.exec(rest);
+    }
+    const end = match ? match.index + match[0].length : rest.length;
+    if (!match || (more && end > rest.length - AHEAD)) return [...parts, rest];
+    parts.push(rest.slice(0, match.index));
+    rest = rest.slice(end);
   }
-  return [...parts, text.slice(from)];
 }
 
 /**
