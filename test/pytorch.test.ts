@@ -18,9 +18,9 @@ import {
   writeVocabularyGguf,
 } from '../host/train/index.ts';
 import { Parameters } from '../host/train/parameters.ts';
+import { pythonWith } from '../scripts/python.ts';
 import { generatedStories } from './support/generated-text.ts';
 import { largestDifference } from './support/numbers.ts';
-import { pythonWith } from './support/python.ts';
 import { projectRoot, sharedFile, sharedTest } from './support/shared.ts';
 
 /** Largest difference of logits, as a share of the largest: f32 sums in another order. */

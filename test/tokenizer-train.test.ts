@@ -13,10 +13,10 @@ import { hexOf } from '../host/train/hash.ts';
 import { trainTokenizer, vocabularyHash, writeVocabularyGguf } from '../host/train/index.ts';
 import { scriptOf } from '../host/train/scripts.ts';
 import { checkedVocabulary } from '../host/vocabulary.ts';
+import { pythonWith } from '../scripts/python.ts';
 import { cria, temporaryFolder } from './support/cli.ts';
 import { rejects } from './support/errors.ts';
 import { generatedStories } from './support/generated-text.ts';
-import { pythonWith } from './support/python.ts';
 import { sharedFile, sharedTest } from './support/shared.ts';
 
 const files = temporaryFolder();

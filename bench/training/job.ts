@@ -15,6 +15,7 @@ import {
   type TrainOptions,
   tokensOfStep,
 } from 'cria/train';
+import { pythonWith } from '../../scripts/python.ts';
 import { cacheFolder, projectFolder, rivalFile } from '../paths.ts';
 
 export interface Job {
@@ -125,20 +126,11 @@ export function byPyTorch(folder: string, threads: number): Promise<Result> {
 
 /** A Python that has PyTorch. */
 function python(): string {
-  const found = ['python3', '/usr/bin/python3'].find(name => {
-    try {
-      execFileSync(name, ['-c', 'import torch'], { stdio: 'ignore' });
-      return true;
-    } catch {
-      return false;
-    }
-  });
-  if (found === undefined) {
-    throw new Error(
-      'no Python with PyTorch was found: apt-get install --no-install-recommends python3-torch libopenblas0-pthread',
-    );
-  }
-  return found;
+  const found = pythonWith('torch');
+  if (found !== undefined) return found;
+  throw new Error(
+    'no Python with PyTorch was found: apt-get install --no-install-recommends python3-torch libopenblas0-pthread',
+  );
 }
 
 /** PyTorch's version, its matrix library and its instructions. */

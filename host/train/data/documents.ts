@@ -158,7 +158,7 @@ export function checkSource(source: DataSource): void {
     expected: string,
     got: unknown,
   ): never => {
-    const hint = 'See DataSource in host/train/data/documents.ts.';
+    const hint = 'See docs/training.md, Data.';
     throw new OptionError(code, { where: `source: ${what}`, expected, got: String(got), hint });
   };
   if (!Array.isArray(files) || files.length === 0) fail('option-type', 'files', 'a list of files', files);
