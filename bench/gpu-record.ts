@@ -10,7 +10,7 @@ import { projectFolder } from './paths.ts';
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: 'ops,sampler,train-ops,train-model' },
+    only: { type: 'string', default: 'cuda-seam,ops,sampler,train-ops,train-model' },
     models: { type: 'string' },
     reps: { type: 'string', default: '5' },
     out: { type: 'string', default: 'record.json' },

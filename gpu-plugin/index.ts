@@ -39,8 +39,12 @@ export class CudaError extends Error {
 
 /** A GPU, as the addon gives it. Addresses are the device's; what fails on it, `read` tells. */
 export interface Device {
-  /** @param kinds a letter an argument: p address, i i32, f f32, d f64. @returns what `launch` calls it */
-  kernel(name: string, kinds: string): number;
+  /**
+   * @param kinds a letter an argument: p address, i i32, f f32, d f64
+   * @param shared bytes of dynamic shared memory that it is launched with
+   * @returns what `launch` calls it
+   */
+  kernel(name: string, kinds: string, shared: number): number;
   /** @throws Error with code 'out-of-memory' */
   allocate(bytes: number): number;
   /** Free and all bytes. */
@@ -51,6 +55,12 @@ export interface Device {
   copy(to: number, from: number, bytes: number): void;
   /** Resolves when all that was queued before is done. */
   read(address: number, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Launches and copies from here to `endRecording`, and nothing else, are kept and not run. */
+  beginRecording(): void;
+  /** @returns what `replay` calls them */
+  endRecording(): number;
+  /** Queues what was recorded, as one CUDA graph. */
+  replay(recording: number): void;
   close(): void;
 }
 

@@ -30,3 +30,6 @@ for (const dtype of ['f32', 'f16', 'q8_0']) {
   KERNELS[`append_${dtype}`] = 'ppppiii';
   KERNELS[`attention_${dtype}`] = 'ppppppiiiiii';
 }
+
+/** Bytes of dynamic shared memory that kernels are launched with, none if they are not here. */
+export const SHARED_BYTES: Record<string, number> = {};

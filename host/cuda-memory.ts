@@ -1,16 +1,20 @@
 import { ALIGN, type Buf, type Cache, type Tensor } from './backend.ts';
+import { SHARED_BYTES } from './cuda-kernels.ts';
 import { BLOCK, type CacheDType, type CodesDType, type DType, HALVES, rowBytes } from './dtype.ts';
 import { type ErrorParts, StateError } from './errors.ts';
 
 /** A GPU as the package cria-cuda opens it; its index.ts says more. */
 export interface CudaDevice {
-  kernel(name: string, kinds: string): number;
+  kernel(name: string, kinds: string, shared: number): number;
   allocate(bytes: number): number;
   memory(): [free: number, all: number];
   launch(kernel: number, gridX: number, gridY: number, threads: number, ...values: number[]): void;
   write(address: number, bytes: Uint8Array): void;
   copy(to: number, from: number, bytes: number): void;
   read(address: number, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
+  beginRecording(): void;
+  endRecording(): number;
+  replay(recording: number): void;
   close(): void;
 }
 
@@ -36,7 +40,7 @@ export class CudaMemory {
     this.#device = device;
     try {
       for (const [name, kinds] of Object.entries(kernels))
-        this.#kernels.set(name, device.kernel(name, kinds));
+        this.#kernels.set(name, device.kernel(name, kinds, SHARED_BYTES[name] ?? 0));
       this.#flag = this.allocI32(1);
     } catch (error) {
       device.close();

@@ -130,7 +130,7 @@ if (canBuildMock("the plugin's errors")) {
       await withMock('REFUSE', 0, () => {
         const { device } = openDevice(mock);
         assert.throws(() => device.allocate(1), /CUDA_ERROR_OUT_OF_MEMORY/);
-        assert.throws(() => device.kernel('none', ''), /no none: CUDA_ERROR_NOT_FOUND/);
+        assert.throws(() => device.kernel('none', '', 0), /no none: CUDA_ERROR_NOT_FOUND/);
         device.close();
         assert.throws(() => device.allocate(1), /closed/);
       });

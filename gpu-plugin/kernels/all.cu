@@ -14,5 +14,6 @@
 #include "rmsnorm.cu"
 #include "rope.cu"
 #include "sample.cu"
+#include "seam.cu"
 #include "swiglu.cu"
 #include "take_rows.cu"

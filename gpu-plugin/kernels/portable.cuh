@@ -5,6 +5,10 @@
 
 #include <cstdint>
 #define SHARED(T, name, count) __shared__ T name[count]
+/** All the shared memory that the launch asked for, as the kernel's table entry says (host/cuda-kernels.ts). */
+#define DYNAMIC_SHARED(T, name) \
+  extern __shared__ __align__(128) unsigned char dynamicShared[]; \
+  T* name = reinterpret_cast<T*>(dynamicShared)
 #define REGISTER_KERNEL(name) static_assert(true, "")
 #else
 #include "../mock/fibers.h"

@@ -35,9 +35,13 @@ struct Allocation {
   size_t mappedBytes, bytes, room;
 };
 
+using Work = std::vector<std::function<CuResult()>>;
+
 struct Stream {
-  std::vector<std::function<CuResult()>> work;
+  Work work;
   CuResult failed = CU_OK;
+  /** While it is captured: what was enqueued since. */
+  std::unique_ptr<Work> captured;
 };
 
 std::mutex mutex;
@@ -75,9 +79,13 @@ CuResult broken(const std::string& message) {
 
 CuResult enqueue(CuStream stream, std::function<CuResult()> work) {
   std::lock_guard<std::mutex> lock(mutex);
-  reinterpret_cast<Stream*>(stream)->work.push_back(std::move(work));
+  auto* into = reinterpret_cast<Stream*>(stream);
+  (into->captured ? *into->captured : into->work).push_back(std::move(work));
   return CU_OK;
 }
+
+/** Bytes of the host in a graph would be read again when it is launched. */
+bool isCapturing(CuStream stream) { return reinterpret_cast<Stream*>(stream)->captured != nullptr; }
 
 CuResult checked(std::initializer_list<CuAddress> addresses, size_t bytes, CuStream stream, std::function<CuResult()> work) {
   {
@@ -97,6 +105,7 @@ API cuGetErrorName(CuResult result, const char** name) {
           : result == CU_NO_DEVICE     ? "CUDA_ERROR_NO_DEVICE"
           : result == CU_NOT_FOUND     ? "CUDA_ERROR_NOT_FOUND"
           : result == CU_LAUNCH_FAILED ? "CUDA_ERROR_LAUNCH_FAILED"
+          : result == CU_CAPTURE_UNSUPPORTED ? "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"
                                        : "CUDA_ERROR_INVALID_VALUE";
   return CU_OK;
 }
@@ -150,6 +159,10 @@ API cuModuleGetFunction(CuFunction* function, CuModule, const char* name) {
   *function = reinterpret_cast<CuFunction>(&found->second);
   return CU_OK;
 }
+API cuFuncSetAttribute(CuFunction function, int, int bytes) {
+  reinterpret_cast<fibers::Kernel*>(function)->mostDynamic = static_cast<size_t>(bytes);
+  return CU_OK;
+}
 
 API cuMemGetInfo_v2(size_t* free, size_t* total) {
   std::lock_guard<std::mutex> lock(mutex);
@@ -188,12 +201,14 @@ API cuMemFree_v2(CuAddress address) {
   return CU_OK;
 }
 API cuMemcpyHtoDAsync_v2(CuAddress to, const void* from, size_t bytes, CuStream stream) {
+  if (isCapturing(stream)) return CU_CAPTURE_UNSUPPORTED;
   return checked({to}, bytes, stream, [=] {
     std::memcpy(reinterpret_cast<void*>(to), from, bytes);
     return CU_OK;
   });
 }
 API cuMemcpyDtoHAsync_v2(void* to, CuAddress from, size_t bytes, CuStream stream) {
+  if (isCapturing(stream)) return CU_CAPTURE_UNSUPPORTED;
   return checked({from}, bytes, stream, [=] {
     std::memcpy(to, reinterpret_cast<void*>(from), bytes);
     return CU_OK;
@@ -216,7 +231,8 @@ API cuStreamDestroy_v2(CuStream stream) {
 }
 API cuStreamSynchronize(CuStream handle) {
   auto* stream = reinterpret_cast<Stream*>(handle);
-  std::vector<std::function<CuResult()>> work;
+  if (stream->captured) return CU_CAPTURE_UNSUPPORTED;
+  Work work;
   {
     std::lock_guard<std::mutex> lock(mutex);
     work.swap(stream->work);
@@ -230,10 +246,37 @@ API cuStreamSynchronize(CuStream handle) {
     if (!stream->failed && overrun(address, allocation)) stream->failed = broken("a kernel wrote beyond the end of a buffer");
   return stream->failed;
 }
-API cuLaunchKernel(CuFunction function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned,
+API cuStreamBeginCapture_v2(CuStream stream, int) {
+  if (isCapturing(stream)) return CU_CAPTURE_UNSUPPORTED;
+  reinterpret_cast<Stream*>(stream)->captured = std::make_unique<Work>();
+  return CU_OK;
+}
+API cuStreamEndCapture(CuStream stream, CuGraph* graph) {
+  if (!isCapturing(stream)) return CU_CAPTURE_UNSUPPORTED;
+  *graph = reinterpret_cast<CuGraph>(reinterpret_cast<Stream*>(stream)->captured.release());
+  return take();
+}
+API cuGraphInstantiateWithFlags(CuGraphExec* exec, CuGraph graph, unsigned long long) {
+  *exec = reinterpret_cast<CuGraphExec>(new Work(*reinterpret_cast<Work*>(graph)));
+  return take();
+}
+API cuGraphLaunch(CuGraphExec exec, CuStream stream) {
+  for (const auto& step : *reinterpret_cast<Work*>(exec)) enqueue(stream, step);
+  return CU_OK;
+}
+API cuGraphDestroy(CuGraph graph) {
+  delete reinterpret_cast<Work*>(graph);
+  return give();
+}
+API cuGraphExecDestroy(CuGraphExec exec) {
+  delete reinterpret_cast<Work*>(exec);
+  return give();
+}
+API cuLaunchKernel(CuFunction function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned dynamic,
                    CuStream stream, void** arguments, void**) {
   const auto* kernel = reinterpret_cast<fibers::Kernel*>(function);
   if (!gx || !gy || !gz || gx > 0x7fffffff || gy > 65535 || gz > 65535 || !bx || size_t(bx) * by * bz > 1024) return CU_INVALID_VALUE;
+  if (dynamic > kernel->mostDynamic) return CU_INVALID_VALUE;
   auto values = std::make_shared<std::vector<std::vector<unsigned char>>>();
   for (size_t i = 0; i < kernel->sizes.size(); i++) {
     const auto* bytes = static_cast<unsigned char*>(arguments[i]);
@@ -251,7 +294,7 @@ API cuLaunchKernel(CuFunction function, unsigned gx, unsigned gy, unsigned gz, u
             auto* call = static_cast<Call*>(argument);
             call->kernel->call(call->arguments.data());
           },
-          &call, {gx, gy, gz}, {bx, by, bz}, static_cast<uint64_t>(setting("CRIA_MOCK_SEED", 0)));
+          &call, {gx, gy, gz}, {bx, by, bz}, dynamic, static_cast<uint64_t>(setting("CRIA_MOCK_SEED", 0)));
     } catch (const std::exception& error) {
       std::lock_guard<std::mutex> lock(mutex);
       return broken(error.what());

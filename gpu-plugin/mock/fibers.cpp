@@ -50,11 +50,17 @@ constexpr size_t PAGE = 4096;
 constexpr size_t STACK = 64 << 10;
 /** What a kernel may have without asking for more (CUDA C++ Programming Guide, technical specifications). */
 constexpr size_t SHARED_BYTES = 48 << 10;
+/** What one may have that asks, on the smallest of the GPUs in question (compute capability 8.6). */
+constexpr size_t MOST_SHARED_BYTES = 99 << 10;
+constexpr size_t DYNAMIC_ROOM = (MOST_SHARED_BYTES + PAGE - 1) / PAGE * PAGE;
+/** How dynamic shared memory begins at least. */
+constexpr size_t SHARED_ALIGN = 128;
 
 // one grid at a time in the whole process: making stacks costs more than most current
 std::mutex running;
 std::vector<unsigned char*> stacks;
 unsigned char* shared = nullptr;
+unsigned char* dynamicEnd = nullptr;
 std::string failure;
 
 #ifdef WITH_ASAN
@@ -152,6 +158,8 @@ void prepare(Fiber& fiber, int linear, dim3 size) {
   fiber.warp->lanes[fiber.lane] = &fiber;
   fiber.thread = {linear % size.x, linear / size.x % size.y, linear / size.x / size.y};
   fiber.state = READY;
+  fiber.copies.clear();
+  fiber.groups.clear();
 #ifdef WITH_ASAN
   ASAN_UNPOISON_MEMORY_REGION(stacks[linear], STACK);
 #endif
@@ -181,6 +189,7 @@ void runBlock(const std::vector<int>& order) {
   block->shared.clear();
   block->sharedUsed = 0;
   std::memset(shared, 0xff, SHARED_BYTES);
+  if (block->dynamic) std::memset(block->dynamic, 0xff, dynamicEnd - block->dynamic);
   for (Warp& warp : block->warps) warp.arrived = warp.present = 0;
   for (size_t i = 0; i < block->fibers.size(); i++) prepare(block->fibers[i], static_cast<int>(i), block->size);
   while (block->live > 0) {
@@ -261,19 +270,36 @@ void* sharedArray(const void* declaration, size_t bytes) {
   return shared + entry->second;
 }
 
-void launch(void (*entry)(void*), void* argument, dim3 grid, dim3 size, uint64_t seed) {
+void checkBanks() {
+  const Fiber* fiber = block->current;
+  if (fiber->lane % 8 != 0) return;
+  // rows of 16 bytes fill an eighth of the 32 banks each
+  std::map<uintptr_t, uintptr_t> rows;
+  for (int i = 0; i < 8; i++) {
+    uintptr_t row;
+    std::memcpy(&row, fiber->warp->published[fiber->lane + i], sizeof row);
+    const auto [other, isNew] = rows.try_emplace(row / 16 % 8, row);
+    if (!isNew && other->second != row)
+      fail("line " + std::to_string(fiber->line) + ": rows of a matrix meet in a bank of shared memory");
+  }
+}
+
+void launch(void (*entry)(void*), void* argument, dim3 grid, dim3 size, size_t dynamic, uint64_t seed) {
   std::lock_guard<std::mutex> lock(running);
 #ifndef WITH_ASAN
   const CatchFaults faults;
 #endif
   const size_t count = size_t(size.x) * size.y * size.z;
   if (!shared) shared = guarded(SHARED_BYTES);
+  if (!dynamicEnd) dynamicEnd = guarded(DYNAMIC_ROOM) + DYNAMIC_ROOM;
+  if (dynamic > MOST_SHARED_BYTES) throw std::runtime_error(std::to_string(dynamic) + " bytes of dynamic shared memory");
   while (stacks.size() < count) stacks.push_back(guarded(STACK));
   Block current{};
   current.grid = grid;
   current.size = size;
   current.entry = entry;
   current.argument = argument;
+  if (dynamic > 0) current.dynamic = dynamicEnd - (dynamic + SHARED_ALIGN - 1) / SHARED_ALIGN * SHARED_ALIGN;
   current.fibers.resize(count);
   current.warps.resize((count + WARP - 1) / WARP);
   const std::vector<int> order = orderOf(count, seed);

@@ -23,8 +23,14 @@ struct dim3 {
   unsigned x, y, z;
 };
 
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
 struct alignas(16) uint4 {
   unsigned x, y, z, w;
+};
+struct alignas(8) float2 {
+  float x, y;
 };
 struct alignas(16) float4 {
   float x, y, z, w;
@@ -44,12 +50,21 @@ enum State : uint8_t { READY, AT_BARRIER, AT_WARP, DONE };
 
 struct Warp;
 
+/** Sixteen bytes on their way into shared memory; zeros if they come from nowhere. */
+struct Copy {
+  void* to;
+  const void* from;
+};
+
 struct Fiber {
   void* stackPointer;
   uint3 thread;
   int linear, lane, line;
   Warp* warp;
   State state;
+  /** Copies of no group yet, and the groups that are under way. */
+  std::vector<Copy> copies;
+  std::vector<std::vector<Copy>> groups;
 };
 
 struct Warp {
@@ -57,7 +72,7 @@ struct Warp {
   uint32_t masks[WARP];
   Fiber* lanes[WARP];
   /** What each lane gives the others. */
-  alignas(16) unsigned char published[WARP][16];
+  alignas(16) unsigned char published[WARP][32];
 };
 
 struct Block {
@@ -73,6 +88,8 @@ struct Block {
   /** Where each shared array begins, by the place that declares it. */
   std::map<const void*, size_t> shared;
   size_t sharedUsed;
+  /** What the launch asked for beside them. */
+  unsigned char* dynamic;
 };
 
 extern Block* block;
@@ -83,14 +100,16 @@ void syncWarp(uint32_t mask, int line);
 [[noreturn]] void fail(const std::string& message);
 /** The shared array of a declaration: the same bytes for all threads of a block, NaN at first. */
 void* sharedArray(const void* declaration, size_t bytes);
+/** Ends the grid if eight of the rows that the warp's lanes have published, which are read at once, meet in a bank. */
+void checkBanks();
 
-/** Runs a grid; `seed` decides in which order threads take turns. Throws std::runtime_error. */
-void launch(void (*entry)(void*), void* argument, dim3 grid, dim3 size, uint64_t seed);
+/** Runs a grid with so many bytes of dynamic shared memory; `seed` decides in which order threads take turns. Throws std::runtime_error. */
+void launch(void (*entry)(void*), void* argument, dim3 grid, dim3 size, size_t dynamic, uint64_t seed);
 
 /** Every lane of `mask` gives `value` and gets that of lane `from`. */
 template <class T>
 T exchange(T value, int from, uint32_t mask, int line) {
-  static_assert(sizeof(T) <= 16);
+  static_assert(sizeof(T) <= sizeof(Warp::published[0]));
   Fiber* fiber = block->current;
   Warp* warp = fiber->warp;
   std::memcpy(warp->published[fiber->lane], &value, sizeof(T));
@@ -106,6 +125,8 @@ T exchange(T value, int from, uint32_t mask, int line) {
 struct Kernel {
   void (*call)(void** arguments);
   std::vector<size_t> sizes;
+  /** Bytes of dynamic shared memory that it may be launched with (CUDA C++ Programming Guide: 48 KiB unless it is told). */
+  size_t mostDynamic = 48 << 10;
 };
 std::map<std::string, Kernel>& kernels();
 
@@ -131,10 +152,14 @@ struct Registered {
 #define blockDim (fibers::block->size)
 #define gridDim (fibers::block->grid)
 #define __syncthreads() fibers::syncBlock(__LINE__)
+#define __syncwarp() fibers::syncWarp(~0u, __LINE__)
+#define __shfl_sync(mask, value, from) fibers::exchange((value), (from), (mask), __LINE__)
 #define __shfl_xor_sync(mask, value, by) fibers::exchange((value), fibers::block->current->lane ^ (by), (mask), __LINE__)
 #define SHARED(T, name, count) \
   static char name##Declaration; \
   T* name = static_cast<T*>(fibers::sharedArray(&name##Declaration, sizeof(T) * (count)))
+/** All that the launch asked for. */
+#define DYNAMIC_SHARED(T, name) T* name = reinterpret_cast<T*>(fibers::block->dynamic)
 #define REGISTER_KERNEL(name) static fibers::Registered registered_##name(#name, fibers::kernelOf<&name>(&name))
 
 static inline int __dp4a(int a, int b, int c) {

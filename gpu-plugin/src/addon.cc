@@ -51,6 +51,7 @@ Napi::Value probe(const Napi::CallbackInfo& info) {
 struct Kernel {
   CuFunction function;
   std::string kinds;
+  unsigned shared;
 };
 
 struct Answer {
@@ -67,7 +68,9 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
                        {InstanceMethod("kernel", &DeviceObject::kernel), InstanceMethod("allocate", &DeviceObject::allocate),
                         InstanceMethod("memory", &DeviceObject::memory), InstanceMethod("launch", &DeviceObject::launch),
                         InstanceMethod("write", &DeviceObject::write), InstanceMethod("copy", &DeviceObject::copy),
-                        InstanceMethod("read", &DeviceObject::read), InstanceMethod("close", &DeviceObject::close)});
+                        InstanceMethod("read", &DeviceObject::read), InstanceMethod("beginRecording", &DeviceObject::beginRecording),
+                        InstanceMethod("endRecording", &DeviceObject::endRecording), InstanceMethod("replay", &DeviceObject::replay),
+                        InstanceMethod("close", &DeviceObject::close)});
   }
 
   explicit DeviceObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DeviceObject>(info) {
@@ -105,11 +108,12 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
 
   static CuAddress address(const Napi::Value& value) { return static_cast<CuAddress>(value.As<Napi::Number>().DoubleValue()); }
 
-  /** kernel(name, kinds) → its index */
+  /** kernel(name, kinds, shared) → its index */
   Napi::Value kernel(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
     return guarded(env, [&] {
-      kernels_.push_back({open(env).kernel(info[0].As<Napi::String>()), info[1].As<Napi::String>()});
+      const unsigned shared = info[2].As<Napi::Number>().Uint32Value();
+      kernels_.push_back({open(env).kernel(info[0].As<Napi::String>(), shared), info[1].As<Napi::String>(), shared});
       return Napi::Number::New(env, static_cast<double>(kernels_.size() - 1));
     });
   }
@@ -139,6 +143,7 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
     const Kernel& kernel = kernels_[info[0].As<Napi::Number>().Uint32Value()];
     Launch launch;
     launch.kernel = kernel.function;
+    launch.shared = kernel.shared;
     launch.gridX = info[1].As<Napi::Number>().Uint32Value();
     launch.gridY = info[2].As<Napi::Number>().Uint32Value();
     launch.threads = info[3].As<Napi::Number>().Uint32Value();
@@ -193,6 +198,17 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
     return promise;
   }
 
+  void beginRecording(const Napi::CallbackInfo& info) { open(info.Env()).beginRecording(); }
+
+  /** endRecording() → what `replay` calls what was launched since `beginRecording` */
+  Napi::Value endRecording(const Napi::CallbackInfo& info) {
+    open(info.Env()).endRecording();
+    return Napi::Number::New(info.Env(), static_cast<double>(recordings_++));
+  }
+
+  /** replay(recording) */
+  void replay(const Napi::CallbackInfo& info) { open(info.Env()).replay(info[0].As<Napi::Number>().Uint32Value()); }
+
   void settle(Napi::Env env, Answer* answer) {
     std::unique_ptr<Answer> owned(answer);
     if (static_cast<napi_env>(env) == nullptr) return;  // the environment ends
@@ -228,6 +244,7 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   std::vector<Kernel> kernels_;
   Napi::ThreadSafeFunction answers_;
   size_t waiting_ = 0;
+  size_t recordings_ = 0;
 };
 
 Napi::Object start(Napi::Env env, Napi::Object exports) {

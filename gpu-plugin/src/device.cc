@@ -35,17 +35,20 @@ void Device::close() {
     thread_.join();
   }
   driver_.cuCtxSetCurrent(context_);
+  for (CuGraphExec graph : graphs_) driver_.cuGraphExecDestroy(graph);
   if (stream_) driver_.cuStreamDestroy_v2(stream_);
   for (CuAddress address : allocated_) driver_.cuMemFree_v2(address);
   if (module_) driver_.cuModuleUnload(module_);
   driver_.cuDevicePrimaryCtxRelease_v2(device_);
 }
 
-CuFunction Device::kernel(const std::string& name) {
+CuFunction Device::kernel(const std::string& name, unsigned shared) {
   CuFunction function;
   driver_.check(driver_.cuCtxSetCurrent(context_), "cuCtxSetCurrent");
   if (CuResult result = driver_.cuModuleGetFunction(&function, module_, name.c_str()))
     throw CudaFailure("bad-kernels", "no " + name + ": " + driver_.describe(result));
+  if (shared > 0)
+    driver_.check(driver_.cuFuncSetAttribute(function, CU_FUNCTION_MOST_DYNAMIC_SHARED, static_cast<int>(shared)), "cuFuncSetAttribute");
   return function;
 }
 
@@ -94,6 +97,19 @@ void Device::read(CuAddress from, size_t bytes, OnRead onRead) {
   job.from = from;
   job.count = bytes;
   job.onRead = std::move(onRead);
+  push(std::move(job));
+}
+
+void Device::beginRecording() { push(Job::RECORD); }
+
+void Device::endRecording() { push(Job::RECORDED); }
+
+void Device::replay(size_t graph) { push(Job::REPLAY, graph); }
+
+void Device::push(Job::Kind kind, size_t count) {
+  Job job{};
+  job.kind = kind;
+  job.count = count;
   push(std::move(job));
 }
 
@@ -150,8 +166,8 @@ void Device::perform(Job& job) {
       void* arguments[MOST_ARGUMENTS];
       for (size_t i = 0; i < MOST_ARGUMENTS; i++) arguments[i] = &launch.arguments[i];
       driver_.check(
-          driver_.cuLaunchKernel(launch.kernel, launch.gridX, launch.gridY, 1, launch.threads, 1, 1, 0, stream_, arguments,
-                                 nullptr),
+          driver_.cuLaunchKernel(launch.kernel, launch.gridX, launch.gridY, 1, launch.threads, 1, 1, launch.shared,
+                                 stream_, arguments, nullptr),
           "cuLaunchKernel");
       return;
     }
@@ -167,6 +183,22 @@ void Device::perform(Job& job) {
       driver_.check(driver_.cuMemcpyDtoHAsync_v2(job.bytes.data(), job.from, job.count, stream_), "cuMemcpyDtoH");
       driver_.check(driver_.cuStreamSynchronize(stream_), "cuStreamSynchronize");
       held_.clear();
+      return;
+    case Job::RECORD:
+      driver_.check(driver_.cuStreamBeginCapture_v2(stream_, CU_CAPTURE_RELAXED), "cuStreamBeginCapture");
+      return;
+    case Job::RECORDED: {
+      CuGraph graph;
+      driver_.check(driver_.cuStreamEndCapture(stream_, &graph), "cuStreamEndCapture");
+      CuGraphExec exec;
+      const CuResult result = driver_.cuGraphInstantiateWithFlags(&exec, graph, 0);
+      driver_.cuGraphDestroy(graph);
+      driver_.check(result, "cuGraphInstantiate");
+      graphs_.push_back(exec);
+      return;
+    }
+    case Job::REPLAY:
+      driver_.check(driver_.cuGraphLaunch(graphs_[job.count], stream_), "cuGraphLaunch");
       return;
   }
 }

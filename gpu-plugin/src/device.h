@@ -15,7 +15,7 @@ constexpr size_t MOST_ARGUMENTS = 20;
 
 struct Launch {
   CuFunction kernel;
-  unsigned gridX, gridY, threads;
+  unsigned gridX, gridY, threads, shared;
   std::array<unsigned long long, MOST_ARGUMENTS> arguments;
 };
 
@@ -33,7 +33,8 @@ class Device {
   ~Device();
   Device(const Device&) = delete;
 
-  CuFunction kernel(const std::string& name);
+  /** @param shared bytes of dynamic shared memory that it will be launched with */
+  CuFunction kernel(const std::string& name, unsigned shared);
   CuAddress allocate(size_t bytes);
   /** Free and all bytes. */
   std::pair<size_t, size_t> memory();
@@ -42,12 +43,17 @@ class Device {
   void write(CuAddress to, std::vector<unsigned char> bytes);
   void copy(CuAddress to, CuAddress from, size_t bytes);
   void read(CuAddress from, size_t bytes, OnRead onRead);
+  /** Launches and copies from here to `endRecording` are kept as a graph, and not run. */
+  void beginRecording();
+  /** The n-th call makes graph n, from 0. */
+  void endRecording();
+  void replay(size_t graph);
   /** Gives up what is queued and frees everything. Reads that wait are told so. */
   void close();
 
  private:
   struct Job {
-    enum Kind { LAUNCH, WRITE, COPY, READ } kind;
+    enum Kind { LAUNCH, WRITE, COPY, READ, RECORD, RECORDED, REPLAY } kind;
     Launch launch;
     CuAddress to, from;
     size_t count;
@@ -56,6 +62,7 @@ class Device {
   };
 
   void push(Job job);
+  void push(Job::Kind kind, size_t count = 0);
   void run();
   void perform(Job& job);
 
@@ -72,6 +79,8 @@ class Device {
   std::condition_variable wake_;
   std::vector<Job> queue_;
   bool stopping_ = false;
+  /** Of the device's thread, until it has ended. */
+  std::vector<CuGraphExec> graphs_;
   /** Bytes on their way to the device, kept until the stream has been waited for. */
   std::vector<std::vector<unsigned char>> held_;
 };

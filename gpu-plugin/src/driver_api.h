@@ -10,6 +10,8 @@ typedef struct CuContextOpaque* CuContext;
 typedef struct CuModuleOpaque* CuModule;
 typedef struct CuFunctionOpaque* CuFunction;
 typedef struct CuStreamOpaque* CuStream;
+typedef struct CuGraphOpaque* CuGraph;
+typedef struct CuGraphExecOpaque* CuGraphExec;
 
 enum : CuResult {
   CU_OK = 0,
@@ -19,6 +21,7 @@ enum : CuResult {
   CU_INVALID_DEVICE = 101,
   CU_NOT_FOUND = 500,
   CU_LAUNCH_FAILED = 719,
+  CU_CAPTURE_UNSUPPORTED = 900,
 };
 
 enum : int {
@@ -26,6 +29,11 @@ enum : int {
   CU_ATTRIBUTE_COMPUTE_MAJOR = 75,
   CU_ATTRIBUTE_COMPUTE_MINOR = 76,
 };
+
+/** Dynamic shared memory that a function may be launched with. */
+constexpr int CU_FUNCTION_MOST_DYNAMIC_SHARED = 8;
+/** What is captured is one stream's work, whatever other threads do. */
+constexpr int CU_CAPTURE_RELAXED = 2;
 
 /** A stream that does not wait for the default one. */
 constexpr unsigned CU_STREAM_NON_BLOCKING_FLAG = 1;
@@ -47,6 +55,7 @@ constexpr unsigned CU_STREAM_NON_BLOCKING_FLAG = 1;
   X(cuModuleLoadData, (CuModule*, const void*)) \
   X(cuModuleUnload, (CuModule)) \
   X(cuModuleGetFunction, (CuFunction*, CuModule, const char*)) \
+  X(cuFuncSetAttribute, (CuFunction, int, int)) \
   X(cuMemAlloc_v2, (CuAddress*, size_t)) \
   X(cuMemFree_v2, (CuAddress)) \
   X(cuMemcpyHtoDAsync_v2, (CuAddress, const void*, size_t, CuStream)) \
@@ -55,4 +64,10 @@ constexpr unsigned CU_STREAM_NON_BLOCKING_FLAG = 1;
   X(cuStreamCreate, (CuStream*, unsigned)) \
   X(cuStreamDestroy_v2, (CuStream)) \
   X(cuStreamSynchronize, (CuStream)) \
+  X(cuStreamBeginCapture_v2, (CuStream, int)) \
+  X(cuStreamEndCapture, (CuStream, CuGraph*)) \
+  X(cuGraphInstantiateWithFlags, (CuGraphExec*, CuGraph, unsigned long long)) \
+  X(cuGraphLaunch, (CuGraphExec, CuStream)) \
+  X(cuGraphDestroy, (CuGraph)) \
+  X(cuGraphExecDestroy, (CuGraphExec)) \
   X(cuLaunchKernel, (CuFunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CuStream, void**, void**))

@@ -57,12 +57,15 @@ function kept(device: Device): Device {
     write: (...args) => device.write(...args),
     copy: (...args) => device.copy(...args),
     read: (...args) => device.read(...args),
+    beginRecording: () => device.beginRecording(),
+    endRecording: () => device.endRecording(),
+    replay: recording => device.replay(recording),
     close() {},
   };
 }
 
 /** The device that tests of a backend run on, by its name; none where it cannot be built. With CRIA_GPU=1 a GPU. */
-function devices(): Record<string, () => CudaDevice> {
+export function devices(): Record<string, () => CudaDevice> {
   if (process.env['CRIA_GPU'] === '1') {
     const device = kept(openDevice({ folder: OUT }).device);
     return { cuda: () => device };
