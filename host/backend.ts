@@ -132,6 +132,58 @@ export interface Backend {
   swiglu(out: Buf, gate: Buf, up: Buf, count: number): void;
   /** out = a + b, elementwise;  all (count) */
   add(out: Buf, a: Buf, b: Buf, count: number): void;
+
+  // lists of the ops above, for backends that do them in fewer steps (`Composed` does them one by one)
+  /**
+   * outs[i] = rmsnorm(x) · ws[i]ᵀ;  x (n, cols), norm (1, cols), ws[i] (rows, cols), outs[i] (n, rows). `normed` (n, cols) is left with
+   * anything.
+   */
+  normedMatmuls(outs: Buf[], normed: Buf, x: Buf, norm: Tensor, ws: Tensor[], n: number, eps: number): void;
+  /** out = swiglu(rmsnorm(x) · gateᵀ, rmsnorm(x) · upᵀ);  x (n, cols), gate and up (rows, cols), out (n, rows). `other` (n, rows) and `normed` are left with anything. */
+  gatedMatmul(
+    out: Buf,
+    other: Buf,
+    normed: Buf,
+    x: Buf,
+    norm: Tensor,
+    gate: Tensor,
+    up: Tensor,
+    n: number,
+    eps: number,
+  ): void;
+  /**
+   * out += x · wᵀ;  out (n, width), of whose columns each rank computes w.rows from `first` on. `product` (n, width) and `part`
+   * (n, w.rows), which are one where there is one rank, are left with anything.
+   */
+  addMatmul(
+    out: Buf,
+    product: Buf,
+    part: Buf,
+    x: Buf,
+    w: Tensor,
+    n: number,
+    width: number,
+    first: number,
+  ): void;
+  /** `rope` of q (n, heads, headDim) and k in place, then `append` of k and v (n, kvHeads, headDim); k and v are left with anything. */
+  ropeAppend(
+    q: Buf,
+    k: Buf,
+    v: Buf,
+    keys: Cache,
+    values: Cache,
+    slots: Buf,
+    positions: Buf,
+    table: Buf,
+    n: number,
+    heads: number,
+  ): void;
+  /**
+   * Queues what `ops` queues. For one owner and key these are the same ops on the same buffers at every call, so that a backend may
+   * keep them and not ask again. They write and read nothing on the host.
+   */
+  repeat(owner: object, key: string, ops: () => void): void;
+
   /** out[i] = x[rows[i]];  x (any, dim), out (n, dim), rows (n) */
   takeRows(out: Buf, x: Buf, rows: Buf, n: number, dim: number): void;
   /** loss[i] = log Σⱼ exp(logits[i][j]) − logits[i][targets[i]], in nats;  logits (n, vocab), targets, loss (n) */

@@ -1,4 +1,5 @@
 import { ALIGN, type Buf, type Cache, type Tensor } from './backend.ts';
+import { Composed } from './composed.ts';
 import { SHARED_BYTES } from './cuda-kernels.ts';
 import { BLOCK, type CacheDType, type CodesDType, type DType, HALVES, rowBytes } from './dtype.ts';
 import { type ErrorParts, StateError } from './errors.ts';
@@ -26,7 +27,7 @@ export const THREADS = 256;
 export const ATTENTION: { threads: number; headDim: number } = { threads: 128, headDim: 256 };
 
 /** A GPU's memory and the queue of its kernels: only `read…` and `fill` wait. */
-export class CudaMemory {
+export abstract class CudaMemory extends Composed {
   bytes = 0;
   readonly #device: CudaDevice;
   readonly #kernels = new Map<string, number>();
@@ -37,6 +38,7 @@ export class CudaMemory {
 
   /** @throws StateError 'out-of-memory', Error with code 'bad-kernels'; the device is closed then */
   constructor(device: CudaDevice, kernels: Record<string, string>) {
+    super();
     this.#device = device;
     try {
       for (const [name, kinds] of Object.entries(kernels))

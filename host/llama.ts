@@ -146,56 +146,43 @@ export class Llama {
   forward(batch: Batch): void {
     const n = batch.tokens.length;
     checkBatch(batch, this.config, this.limits);
-    const { backend: b, config, weights, share } = this;
-    const { dim, hiddenDim, nHeads, nKvHeads, headDim, normEps } = config;
-    const heads = share.heads.count;
-    const kvHeads = share.kvHeads.count;
-    const group = nHeads / nKvHeads;
-    const before = share.heads.first - share.kvHeads.first * group;
+    const { backend: b, weights } = this;
     b.writeI32(this.#tokens, batch.tokens);
     b.writeI32(this.#slots, batch.slots);
     b.writeI32(this.#positions, batch.positions);
 
     this.#turnTo(Math.max(...Array.from(batch.positions)));
-    b.embedding(this.#x, this.#tokens, weights.tokenEmbd, n);
-    for (const [i, layer] of weights.layers.entries()) {
-      const keys = this.#keys[i]!;
-      const values = this.#values[i]!;
-      b.rmsnorm(this.#normed, this.#x, layer.attnNorm, n, dim, normEps);
-      b.matmul(this.#q, this.#normed, layer.attnQ, n);
-      b.matmul(this.#k, this.#normed, layer.attnK, n);
-      b.matmul(this.#v, this.#normed, layer.attnV, n);
-      b.rope(this.#q, this.#positions, this.#angles, n, heads, headDim);
-      b.rope(this.#k, this.#positions, this.#angles, n, kvHeads, headDim);
-      b.append(keys, this.#k, this.#slots, this.#positions, n);
-      b.append(values, this.#v, this.#slots, this.#positions, n);
-      b.attention(
-        this.#mixedPart,
-        this.#q,
-        keys,
-        values,
-        this.#slots,
-        this.#positions,
-        n,
-        heads,
-        group,
-        before,
-      );
-      b.gather(this.#mixed, this.#mixedPart, n, dim, share.heads.first * headDim, heads * headDim);
-      b.matmul(this.#rowsPart, this.#mixed, layer.attnOutput, n);
-      b.gather(this.#normed, this.#rowsPart, n, dim, share.dim.first, share.dim.count);
-      b.add(this.#x, this.#x, this.#normed, n * dim);
-
-      b.rmsnorm(this.#normed, this.#x, layer.ffnNorm, n, dim, normEps);
-      b.matmul(this.#gatePart, this.#normed, layer.ffnGate, n);
-      b.matmul(this.#up, this.#normed, layer.ffnUp, n);
-      b.swiglu(this.#gatePart, this.#gatePart, this.#up, n * share.hidden.count);
-      b.gather(this.#gate, this.#gatePart, n, hiddenDim, share.hidden.first, share.hidden.count);
-      b.matmul(this.#rowsPart, this.#gate, layer.ffnDown, n);
-      b.gather(this.#normed, this.#rowsPart, n, dim, share.dim.first, share.dim.count);
-      b.add(this.#x, this.#x, this.#normed, n * dim);
-    }
+    b.repeat(this, `forward ${n}`, () => {
+      b.embedding(this.#x, this.#tokens, weights.tokenEmbd, n);
+      for (const [i, layer] of weights.layers.entries())
+        this.#layer(layer, this.#keys[i]!, this.#values[i]!, n);
+    });
     this.#taken = n;
+  }
+
+  #layer(layer: LayerWeights, keys: Cache, values: Cache, n: number): void {
+    const { backend: b, config, share } = this;
+    const { dim, hiddenDim, nHeads, nKvHeads, headDim, normEps } = config;
+    const x = this.#x;
+    const normed = this.#normed;
+    const q = this.#q;
+    const slots = this.#slots;
+    const positions = this.#positions;
+    const heads = share.heads.count;
+    const group = nHeads / nKvHeads;
+    const before = share.heads.first - share.kvHeads.first * group;
+
+    const { attnQ, attnK, attnV } = layer;
+    b.normedMatmuls([q, this.#k, this.#v], normed, x, layer.attnNorm, [attnQ, attnK, attnV], n, normEps);
+    b.ropeAppend(q, this.#k, this.#v, keys, values, slots, positions, this.#angles, n, heads);
+    b.attention(this.#mixedPart, q, keys, values, slots, positions, n, heads, group, before);
+    b.gather(this.#mixed, this.#mixedPart, n, dim, share.heads.first * headDim, heads * headDim);
+    b.addMatmul(x, normed, this.#rowsPart, this.#mixed, layer.attnOutput, n, dim, share.dim.first);
+
+    const { ffnNorm, ffnGate, ffnUp, ffnDown } = layer;
+    b.gatedMatmul(this.#gatePart, this.#up, normed, x, ffnNorm, ffnGate, ffnUp, n, normEps);
+    b.gather(this.#gate, this.#gatePart, n, hiddenDim, share.hidden.first, share.hidden.count);
+    b.addMatmul(x, normed, this.#rowsPart, this.#gate, ffnDown, n, dim, share.dim.first);
   }
 
   /**
@@ -207,10 +194,20 @@ export class Llama {
     const { backend: b, config, weights, share } = this;
     checkRows(rows, this.#taken, this.limits);
     b.writeI32(this.#rows, rows);
-    b.takeRows(this.#last, this.#x, this.#rows, n, config.dim);
-    b.rmsnorm(this.#last, this.#last, weights.outputNorm, n, config.dim, config.normEps);
-    b.matmul(this.#logitsPart, this.#last, weights.output, n);
-    b.gather(this.#logits, this.#logitsPart, n, config.vocabSize, share.vocab.first, share.vocab.count);
+    b.repeat(this, `logits ${n}`, () => {
+      const last = this.#last;
+      b.takeRows(last, this.#x, this.#rows, n, config.dim);
+      b.normedMatmuls(
+        [this.#logitsPart],
+        last,
+        last,
+        weights.outputNorm,
+        [weights.output],
+        n,
+        config.normEps,
+      );
+      b.gather(this.#logits, this.#logitsPart, n, config.vocabSize, share.vocab.first, share.vocab.count);
+    });
     return this.#logits;
   }
 

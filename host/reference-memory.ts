@@ -1,9 +1,10 @@
 import type { Buf, Cache, Tensor } from './backend.ts';
+import { Composed } from './composed.ts';
 import { type CacheDType, type DType, rowBytes } from './dtype.ts';
 import { decodeRows } from './reference-formats.ts';
 
 /** What the reference computes on: numbers in f64, and rows as files and caches store them. */
-export class ReferenceMemory {
+export abstract class ReferenceMemory extends Composed {
   bytes = 0;
   /** A buffer's address is its index in these. */
   protected readonly buffers: (Float64Array | Int32Array)[] = [new Float64Array(0)];

@@ -1,4 +1,5 @@
 import { ALIGN, type Backend, type Buf, type Cache, type Tensor } from './backend.ts';
+import { Composed } from './composed.ts';
 import {
   ACTIVATION_BLOCK,
   activationBits,
@@ -20,7 +21,7 @@ const PAGE = 65536;
 const MAX_BYTES = 2 ** 32;
 
 /** The SIMD kernels behind the contract of `Backend`. The host lays out the memory: one bump allocator, freed whole. */
-export class Wasm implements Backend {
+export class Wasm extends Composed implements Backend {
   readonly name = 'wasm';
   #kernels: Kernels;
   #end: number;
@@ -31,6 +32,7 @@ export class Wasm implements Backend {
   #scratch = { buf: 0, bytes: 0 };
 
   constructor(kernels: Kernels) {
+    super();
     this.#kernels = kernels;
     this.#end = kernels.heapBase();
   }
