@@ -21,7 +21,7 @@ export async function buildModel(
   try {
     const { signal, onProgress } = options;
     const { config } = file;
-    const limits = limitsOf(config, options);
+    const limits = limitsOf(config, options, place.backend);
     if (place.backend === 'wasm') {
       const plan = planMemory(file, options, Math.max(1, place.threads), source.held);
       checkMemory(plan, source.name, options.memoryLimit);

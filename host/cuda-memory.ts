@@ -1,6 +1,6 @@
 import { ALIGN, type Buf, type Cache, type Tensor } from './backend.ts';
 import { Composed } from './composed.ts';
-import { SHARED_BYTES } from './cuda-kernels.ts';
+import { PLANAR, SHARED_BYTES } from './cuda-kernels.ts';
 import { BLOCK, type CacheDType, type CodesDType, type DType, HALVES, rowBytes } from './dtype.ts';
 import { type ErrorParts, StateError } from './errors.ts';
 
@@ -19,6 +19,8 @@ export interface CudaDevice {
   close(): void;
 }
 
+/** Graphs of one owner: each keeps a few hundred launches. */
+const MOST_RECORDINGS = 64;
 export const WARP = 32;
 const MOST_THREADS = 1024;
 /** Threads of a block where each has a number of its own. */
@@ -35,6 +37,10 @@ export abstract class CudaMemory extends Composed {
   #reserved = { next: 0, end: 0 };
   /** Whether a stored number was not finite. */
   readonly #flag: Buf;
+  /** Room for what a call needs in between, by its use; grown when one needs more. */
+  readonly #scratch = new Map<string, { buf: Buf; bytes: number }>();
+  /** Lists that repeat: seen once, or recorded under a number. */
+  readonly #repeated = new WeakMap<object, Map<string, number | undefined>>();
 
   /** @throws StateError 'out-of-memory', Error with code 'bad-kernels'; the device is closed then */
   constructor(device: CudaDevice, kernels: Record<string, string>) {
@@ -77,6 +83,34 @@ export abstract class CudaMemory extends Composed {
     }
   }
 
+  /** A buffer of the backend's own, the same for each `use` until one needs more. */
+  protected scratch(use: string, bytes: number): Buf {
+    const held = this.#scratch.get(use);
+    if (held && held.bytes >= bytes) return held.buf;
+    const buf = this.alloc(bytes);
+    this.#scratch.set(use, { buf, bytes });
+    return buf;
+  }
+
+  /** The first time the list is queued, and takes the room that it needs; the second time it is recorded as a CUDA graph. */
+  override repeat(owner: object, key: string, ops: () => void): void {
+    const lists = this.#repeated.get(owner) ?? new Map<string, number | undefined>();
+    this.#repeated.set(owner, lists);
+    let recording = lists.get(key);
+    if (recording === undefined && (!lists.has(key) || lists.size > MOST_RECORDINGS)) {
+      lists.set(key, undefined);
+      ops();
+      return;
+    }
+    if (recording === undefined) {
+      this.#device.beginRecording();
+      ops();
+      recording = this.#device.endRecording();
+      lists.set(key, recording);
+    }
+    this.#device.replay(recording);
+  }
+
   #outOfMemory(bytes: number, cause: unknown): unknown {
     if ((cause as { code?: string }).code !== 'out-of-memory') return gpuFailed(cause);
     const [free, all] = this.#device.memory();
@@ -98,7 +132,7 @@ export abstract class CudaMemory extends Composed {
   }
 
   allocTensor(dtype: DType, rows: number, cols: number): Tensor {
-    return { buf: this.alloc(rows * rowBytes(dtype, cols)), dtype, rows, cols };
+    return { buf: this.alloc(rows * strideOf(dtype, cols)), dtype, rows, cols };
   }
 
   allocCache(dtype: CacheDType, slots: number, kvHeads: number, capacity: number, headDim: number): Cache {
@@ -114,13 +148,16 @@ export abstract class CudaMemory extends Composed {
     write: (view: Uint8Array) => Promise<void>,
   ): Promise<boolean> {
     const { buf, dtype, cols } = tensor;
-    const bytes = rowBytes(dtype, cols);
-    const view = new Uint8Array(rows * bytes);
+    const planar = PLANAR.includes(dtype);
+    const bytes = rows * rowBytes(dtype, cols);
+    const view = new Uint8Array(bytes);
     await write(view);
-    const at = buf + row * bytes;
-    this.#device.write(at, view);
+    const at = buf + row * strideOf(dtype, cols);
+    const stored = planar ? this.scratch('stored', bytes) : at;
+    this.#device.write(stored, view);
     this.writeI32(this.#flag, [0]);
-    this.#findNonFinite(at, dtype, rows * cols);
+    this.#findNonFinite(stored, dtype, rows * cols);
+    if (planar) this.run(`planes_${dtype}`, rows, 1, THREADS, at, stored, cols);
     return (await this.readI32(this.#flag, 1))[0] === 0;
   }
 
@@ -210,6 +247,12 @@ export function checkHeadDim(headDim: number): void {
     got: `${headDim}`,
     hint: "Take backend: 'wasm'.",
   });
+}
+
+/** Bytes from a row to the next in a GPU's memory (formats.cuh). */
+function strideOf(dtype: DType, cols: number): number {
+  const bytes = rowBytes(dtype, cols);
+  return PLANAR.includes(dtype) ? over(bytes, 16) * 16 : bytes;
 }
 
 /** Groups of `size` that hold `count`. */

@@ -1,21 +1,22 @@
 import type { Backend, Buf, Cache, Tensor } from './backend.ts';
-import { INTEGER, KERNELS } from './cuda-kernels.ts';
+import { INTEGER, KERNELS, matvecName } from './cuda-kernels.ts';
 import { ATTENTION, type CudaDevice, CudaMemory, over, THREADS, threadsFor, WARP } from './cuda-memory.ts';
 import { BLOCK } from './dtype.ts';
 
-/** matvec.cu, matvec8.cu: warps of a block, a row each, and tokens that share a row. */
-const MATVEC = { rows: 4, tokens: 4 };
+/** matvec.cuh: warps of a block, two rows each. */
+const MATVEC_WARPS = 4;
 /** matmul.cu: a tile's side, and its threads. */
 export const MATMUL: { tile: number; threads: number } = { tile: 64, threads: 256 };
 /** Up to so many tokens the weights are streamed past them; more share tiles. */
 const FEW = 8;
+/** Positions worth a block, and blocks that keep a GPU busy. */
+const SPLIT = 256;
+const BLOCKS = 512;
+/** sample.cu: candidates that a block sorts. */
+const SORTED_RUN = 2048;
 /** The kernels of a GPU behind the contract of `Backend`. */
 export class Cuda extends CudaMemory implements Backend {
   readonly name = 'cuda';
-  /** Activations rounded for one matmul, grown when one needs more. */
-  #rounded = { buf: 0, bytes: 0 };
-  /** Sorted candidates, grown when a vocabulary needs more. */
-  #keys = { buf: 0, bytes: 0 };
 
   /** @throws StateError 'out-of-memory', Error with code 'bad-kernels'; the device is closed then */
   constructor(device: CudaDevice, kernels: Record<string, string> = KERNELS) {
@@ -31,30 +32,112 @@ export class Cuda extends CudaMemory implements Backend {
     this.run('rmsnorm', n, 1, threadsFor(dim), out, x, weight.buf, dim, eps);
   }
 
-  matmul(out: Buf, x: Buf, { buf, dtype, rows, cols }: Tensor, n: number): void {
+  matmul(out: Buf, x: Buf, w: Tensor, n: number): void {
     if (n <= FEW) {
-      const gridX = over(rows, MATVEC.rows);
-      const gridY = over(n, MATVEC.tokens);
-      const threads = MATVEC.rows * WARP;
-      if (INTEGER.includes(dtype)) {
-        const [q, scales] = this.#round(x, n * cols);
-        this.run(`matvec8_${dtype}`, gridX, gridY, threads, out, q, scales, buf, n, rows, cols);
-      } else this.run(`matvec_${dtype}`, gridX, gridY, threads, out, x, buf, n, rows, cols);
-    } else {
-      const gridX = over(rows, MATMUL.tile);
-      const gridY = over(n, MATMUL.tile);
-      this.run(`matmul_${dtype}`, gridX, gridY, MATMUL.threads, out, x, buf, n, rows, cols);
+      this.#matvec([out], this.#tokens(x, w, n), [w], n, false);
+      return;
     }
+    const { buf, dtype, rows, cols } = w;
+    const gridX = over(rows, MATMUL.tile);
+    const gridY = over(n, MATMUL.tile);
+    this.run(`matmul_${dtype}`, gridX, gridY, MATMUL.threads, out, x, buf, n, rows, cols);
   }
 
-  /** Activations as bytes, and the scale of each 32 of them. */
-  #round(x: Buf, count: number): [q: Buf, scales: Buf] {
-    const bytes = count + count / 8;
-    if (bytes > this.#rounded.bytes) this.#rounded = { buf: this.alloc(bytes), bytes };
-    const q = this.#rounded.buf;
-    const scales = q + count;
-    this.run('round_activations', over(count, THREADS), 1, THREADS, q, scales, x, count);
-    return [q, scales];
+  /** Few tokens as the weights meet them: themselves, or rounded. */
+  #tokens(x: Buf, { dtype, cols }: Tensor, n: number): Buf[] {
+    if (!INTEGER.includes(dtype)) return [x];
+    const tokens = this.#rounded(n * cols);
+    this.run('round_activations', over(n * cols, THREADS), 1, THREADS, ...tokens, x, n * cols);
+    return tokens;
+  }
+
+  /** Room for activations as bytes, and for two factors of each 16 of them. */
+  #rounded(count: number): [q: Buf, factors: Buf] {
+    const q = this.scratch('rounded', count + count / 2);
+    return [q, q + count];
+  }
+
+  /** outs[i] = x · ws[i]ᵀ, or += that, for up to three matrices of one format. */
+  #matvec(outs: Buf[], tokens: Buf[], ws: Tensor[], n: number, add: boolean): void {
+    const { dtype, cols } = ws[0]!;
+    const three = (of: (i: number) => number | undefined) => [0, 1, 2].map(i => of(i) ?? 0);
+    const pairs = ws.reduce((sum, { rows }) => sum + over(rows, 2), 0);
+    this.run(
+      matvecName('', dtype, n),
+      over(pairs, MATVEC_WARPS),
+      1,
+      MATVEC_WARPS * WARP,
+      ...three(i => outs[i]),
+      ...three(i => ws[i]?.buf),
+      ...three(i => ws[i]?.rows),
+      ...tokens,
+      n,
+      cols,
+      Number(add),
+    );
+  }
+
+  override normedMatmuls(
+    outs: Buf[],
+    normed: Buf,
+    x: Buf,
+    norm: Tensor,
+    ws: Tensor[],
+    n: number,
+    eps: number,
+  ): void {
+    if (n > FEW || !isAlike(ws)) {
+      super.normedMatmuls(outs, normed, x, norm, ws, n, eps);
+      return;
+    }
+    this.#matvec(outs, this.#normedTokens(normed, x, norm, ws[0]!, n, eps), ws, n, false);
+  }
+
+  /** `#tokens` of rmsnorm(x). */
+  #normedTokens(normed: Buf, x: Buf, norm: Tensor, { dtype, cols }: Tensor, n: number, eps: number): Buf[] {
+    if (!INTEGER.includes(dtype)) {
+      this.rmsnorm(normed, x, norm, n, cols, eps);
+      return [normed];
+    }
+    const tokens = this.#rounded(n * cols);
+    this.run('rmsnorm_round', n, 1, threadsFor(cols), ...tokens, x, norm.buf, cols, eps);
+    return tokens;
+  }
+
+  override gatedMatmul(
+    out: Buf,
+    other: Buf,
+    normed: Buf,
+    x: Buf,
+    norm: Tensor,
+    gate: Tensor,
+    up: Tensor,
+    n: number,
+    eps: number,
+  ): void {
+    if (n > FEW || !isAlike([gate, up])) {
+      super.gatedMatmul(out, other, normed, x, norm, gate, up, n, eps);
+      return;
+    }
+    const { rows, cols } = gate;
+    const tokens = this.#normedTokens(normed, x, norm, gate, n, eps);
+    const name = matvecName('gated_', gate.dtype, n);
+    const grid = over(rows, MATVEC_WARPS);
+    this.run(name, grid, 1, MATVEC_WARPS * WARP, out, gate.buf, up.buf, rows, ...tokens, n, cols);
+  }
+
+  override addMatmul(
+    out: Buf,
+    product: Buf,
+    part: Buf,
+    x: Buf,
+    w: Tensor,
+    n: number,
+    width: number,
+    first: number,
+  ): void {
+    if (n > FEW || product !== part) super.addMatmul(out, product, part, x, w, n, width, first);
+    else this.#matvec([out], this.#tokens(x, w, n), [w], n, true);
   }
 
   ropeTable(
@@ -83,6 +166,25 @@ export class Cuda extends CudaMemory implements Backend {
     this.run(`append_${dtype}`, grid, n, THREADS, buf, x, slots, positions, kvHeads, headDim, capacity);
   }
 
+  override ropeAppend(
+    q: Buf,
+    k: Buf,
+    v: Buf,
+    keys: Cache,
+    values: Cache,
+    slots: Buf,
+    positions: Buf,
+    table: Buf,
+    n: number,
+    heads: number,
+  ): void {
+    const { dtype, kvHeads, headDim, capacity } = keys;
+    const stored = (2 * kvHeads * headDim) / Math.max(2, BLOCK[dtype].values);
+    const grid = over((heads * headDim) / 2 + stored, THREADS);
+    const buffers = [q, k, v, keys.buf, values.buf, slots, positions, table];
+    this.run(`rope_append_${dtype}`, grid, n, THREADS, ...buffers, heads, kvHeads, headDim, capacity);
+  }
+
   attention(
     out: Buf,
     q: Buf,
@@ -96,24 +198,17 @@ export class Cuda extends CudaMemory implements Backend {
     before: number,
   ): void {
     const { dtype, kvHeads, headDim, capacity } = keys;
-    this.run(
-      `attention_${dtype}`,
-      heads,
-      n,
-      ATTENTION.threads,
-      out,
-      q,
-      keys.buf,
-      values.buf,
-      slots,
-      positions,
-      heads,
-      kvHeads,
-      group,
-      before,
-      headDim,
-      capacity,
-    );
+    const { threads } = ATTENTION;
+    const given = [q, keys.buf, values.buf, slots, positions];
+    const shape = [heads, kvHeads, group, before, headDim, capacity];
+    const splits = splitsOf(n * heads, capacity);
+    if (splits === 1) {
+      this.run(`attention_${dtype}`, heads, n, threads, out, ...given, ...shape);
+      return;
+    }
+    const parts = this.scratch('parts', 4 * n * heads * splits * (headDim + 2));
+    this.run(`attention_split_${dtype}`, heads, n * splits, threads, parts, ...given, splits, ...shape);
+    this.run('attention_combine', heads, n, threads, out, parts, splits, heads, headDim);
   }
 
   gather(..._: Parameters<Backend['gather']>): void {}
@@ -166,6 +261,10 @@ export class Cuda extends CudaMemory implements Backend {
     minP: number,
     u: number,
   ): void {
+    if (temperature === 0) {
+      this.run('sample_first', 1, 1, threadsFor(vocab), id, logits, vocab);
+      return;
+    }
     const keys = this.#sort(logits, vocab);
     const threads = threadsFor(topK > 0 ? Math.min(topK, vocab) : vocab);
     this.run('sample', 1, 1, threads, id, keys, logits, vocab, temperature, topK, topP, minP, u);
@@ -173,9 +272,24 @@ export class Cuda extends CudaMemory implements Backend {
 
   /** The candidates' keys, sorted (sample.cu). */
   #sort(logits: Buf, vocab: number): Buf {
-    const size = 2 ** Math.ceil(Math.log2(vocab));
-    if (8 * size > this.#keys.bytes) this.#keys = { buf: this.alloc(8 * size), bytes: 8 * size };
-    this.run('sort_logits', 1, 1, threadsFor(size / 2), this.#keys.buf, logits, vocab, size);
-    return this.#keys.buf;
+    const count = over(vocab, SORTED_RUN);
+    const runs = this.scratch('runs', 8 * count * SORTED_RUN);
+    const keys = this.scratch('keys', 8 * vocab);
+    this.run('sort_runs', count, 1, threadsFor(SORTED_RUN / 2), runs, logits, vocab);
+    this.run('merge_runs', over(count * SORTED_RUN, THREADS), 1, THREADS, keys, runs, count);
+    return keys;
   }
+}
+
+/** Whether one kernel may multiply by all of them. */
+function isAlike(ws: Tensor[]): boolean {
+  return ws.length <= 3 && ws.every(({ dtype }) => dtype === ws[0]!.dtype);
+}
+
+/**
+ * Parts of a token's positions, so that all of a GPU has work. The same for every length: recorded launches keep it.
+ * @param rows heads of all tokens
+ */
+function splitsOf(rows: number, capacity: number): number {
+  return Math.max(1, Math.min(over(capacity, SPLIT), over(BLOCKS, rows)));
 }

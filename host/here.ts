@@ -41,7 +41,9 @@ export class Here implements Place {
     takeMemory(this.#backend, file, limits, shareOf(file.config), source.name);
     const weights = await loadWeights(this.#backend, file, source, calls);
     const llama = new Llama(this.#backend, file.config, weights, limits);
-    return new LocalRunner(llama, new Pace(PIECE_MS, 1, limits.batch));
+    // a GPU's work keeps nobody from anything
+    const least = this.backend === 'cuda' ? limits.batch : 1;
+    return new LocalRunner(llama, new Pace(PIECE_MS, least, limits.batch));
   }
 
   async close(): Promise<void> {

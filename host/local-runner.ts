@@ -142,23 +142,32 @@ export class LocalRunner implements Runner {
     for (const [i, id] of tokens.entries()) this.#slots.put(slots[i]!, positions[i]!, [id]);
   }
 
-  /** Draws for at most `limits.outputs` sequences. */
+  /** Draws for at most `limits.outputs` sequences. All are asked for before the first is waited for, as a GPU likes it. */
   async #draw(drawing: Drawing[]): Promise<Draw[]> {
     const { backend: b, config } = this.#llama;
     const { vocabSize } = config;
     const logits = this.#llama.logits(drawing.map(({ row }) => row));
-    const draws: Draw[] = [];
+    const draws: Promise<Draw>[] = [];
     for (const [i, { sequence }] of drawing.entries()) {
-      const { history, request, index, sampler } = sequence;
+      const { history, request, sampler } = sequence;
       b.writeI32(this.#buffers.id, [i]);
       b.takeRows(this.#row, logits, this.#buffers.id, 1, vocabSize);
       if (request.logprobs !== undefined) b.takeRows(this.#raw, logits, this.#buffers.id, 1, vocabSize);
-      const draw: Draw = { sequence: index, id: await sampler.next(this.#row, history), ms: 0 };
-      if (request.logprobs !== undefined) await this.#addLogprobs(draw, request.logprobs);
-      history.push(draw.id);
+      const draw = this.#drawn(sequence, sampler.next(this.#row, history));
+      // nobody waits for the others when one fails
+      draw.catch(() => {});
       draws.push(draw);
+      // more is to be read of this row
+      if (request.logprobs !== undefined) await draw;
     }
-    return draws;
+    return Promise.all(draws);
+  }
+
+  async #drawn({ index, history, request }: Sequence, next: Promise<number>): Promise<Draw> {
+    const draw: Draw = { sequence: index, id: await next, ms: 0 };
+    if (request.logprobs !== undefined) await this.#addLogprobs(draw, request.logprobs);
+    history.push(draw.id);
+    return draw;
   }
 
   async #addLogprobs(draw: Draw, count: number): Promise<void> {

@@ -21,13 +21,19 @@ export interface Room {
   kvCache?: CacheDType | undefined;
 }
 
-/** Tokens of one `forward`: enough that weights are read from memory once for many of them. */
+/** Tokens of one `forward`: enough that weights are read from memory once for many of them, and on a GPU that products take longer. */
 const BATCH = 64;
+const GPU_BATCH = 1024;
 /** Rows of logits at once: a vocabulary of 32,000 makes 2 MB of 16. */
 const OUTPUTS = 16;
+const GPU_OUTPUTS = 64;
 
 /** @throws OptionError 'option-range' for a context longer than the model's, or a format that its heads do not fit @internal */
-export function limitsOf(config: LlamaConfig, room: Room = {}): LlamaLimits {
+export function limitsOf(
+  config: LlamaConfig,
+  room: Room = {},
+  backend: Backend['name'] = 'wasm',
+): LlamaLimits {
   const { contextLength = config.contextLength, sequences = 1, kvCache = 'f32' } = room;
   if (contextLength > config.contextLength) {
     throw new OptionError('option-range', {
@@ -45,12 +51,13 @@ export function limitsOf(config: LlamaConfig, room: Room = {}): LlamaLimits {
       hint: "Take 'f16'.",
     });
   }
+  const [batch, outputs] = backend === 'cuda' ? [GPU_BATCH, GPU_OUTPUTS] : [BATCH, OUTPUTS];
   return {
     contextLength,
     slots: sequences,
     cache: kvCache,
-    batch: Math.max(sequences, Math.min(BATCH, contextLength)),
-    outputs: OUTPUTS,
+    batch: Math.max(sequences, Math.min(batch, contextLength)),
+    outputs,
   };
 }
 

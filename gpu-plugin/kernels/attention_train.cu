@@ -3,6 +3,24 @@
 // Attention inside each of B sequences of T tokens, without a cache, forward and backward;  q, out (B, T, heads, headDim), k, v
 // (B, T, kvHeads, headDim), lse, mean (B, T, heads). gridX tokens of all sequences. No sum is made by more than one block.
 
+/** Numbers of a head that a lane has: heads of at most 256. */
+constexpr int HEAD_PARTS = 8;
+
+/** Each lane's numbers of a head: lane, lane + 32, …; zeros beyond its end. */
+DEVICE void loadHead(float part[HEAD_PARTS], const float* head, int headDim, float scale = 1) {
+  const int lane = threadIdx.x & 31;
+#pragma unroll
+  for (int p = 0; p < HEAD_PARTS; p++) part[p] = lane + 32 * p < headDim ? head[lane + 32 * p] * scale : 0;
+}
+
+/** The product of two heads, for all lanes. */
+DEVICE float dotHeads(const float a[HEAD_PARTS], const float b[HEAD_PARTS]) {
+  float sum = 0;
+#pragma unroll
+  for (int p = 0; p < HEAD_PARTS; p++) sum += a[p] * b[p];
+  return warpSum(sum);
+}
+
 /** A head of a token, and where the keys of its sequence begin. */
 struct Place {
   size_t row, at, keys;
@@ -37,7 +55,9 @@ KERNEL __launch_bounds__(ATTENTION_WARPS * 32)
   const uint8_t* keys = reinterpret_cast<const uint8_t*>(k + p.keys);
   const uint8_t* values = reinterpret_cast<const uint8_t*>(v + p.keys);
   const size_t stride = sizeof(float) * kvHeads * headDim;
-  attend<F32>(out + p.at, lse + p.row, q + p.at, keys, values, stride, p.t, headDim);
+  float* sums;
+  const Softmax all = attendAny<F32>(sums, q + p.at, keys, values, stride, 0, p.t + 1, headDim);
+  writeAttention(out + p.at, lse + p.row, sums, all, headDim);
 }
 REGISTER_KERNEL(attention_forward);
 

@@ -187,13 +187,69 @@ struct IQ4_XS {
   }
 };
 
+/** Value i of a row of `cols`. */
 template <class F>
-DEVICE size_t rowBytes(int cols) {
+DEVICE float valueOf(F, const uint8_t* row, int i, int) {
+  return F::value(row, i);
+}
+
+template <class F>
+DEVICE size_t strideOf(F, int cols) {
   return static_cast<size_t>(cols / F::VALUES) * F::BYTES;
 }
 
-#define FOR_EACH_FORMAT(X) \
-  X(f32, F32) X(f16, F16) X(bf16, BF16) X(q8_0, Q8_0) X(q8_f32, Q8_F32) X(q4_0, Q4_0) X(q4_1, Q4_1) X(q5_0, Q5_0) \
-  X(q5_1, Q5_1) X(q2_k, Q2_K) X(q3_k, Q3_K) X(q4_k, Q4_K) X(q5_k, Q5_K) X(q6_k, Q6_K) X(iq4_nl, IQ4_NL) X(iq4_xs, IQ4_XS)
+/** Bytes from a row to the next. */
+template <class F>
+DEVICE size_t rowBytes(int cols) {
+  return strideOf(F(), cols);
+}
 
+/**
+ * How rows of F lie in a GPU's memory if F's blocks are not of whole 16 bytes: first all blocks' numbers, then their scales, and zeros
+ * to a multiple of 16 bytes, so that loads are whole and aligned.
+ */
+template <class F>
+struct Planar {
+  static constexpr int VALUES = F::VALUES, BYTES = F::BYTES;
+};
+
+template <class F>
+DEVICE size_t strideOf(Planar<F>, int cols) {
+  return (static_cast<size_t>(cols / F::VALUES) * F::BYTES + 15) / 16 * 16;
+}
+
+/** Where byte `o` of block b of `blocks` is. */
+DEVICE size_t placeOf(Q8_0, int blocks, int b, int o) { return o < 2 ? 32 * blocks + 2 * b + o : 32 * b + o - 2; }
+DEVICE size_t placeOf(Q4_0, int blocks, int b, int o) { return o < 2 ? 16 * blocks + 2 * b + o : 16 * b + o - 2; }
+DEVICE size_t placeOf(Q6_K, int blocks, int b, int o) {
+  if (o < 128) return 128 * b + o;
+  if (o < 192) return 128 * blocks + 64 * b + o - 128;
+  return o < 208 ? 192 * blocks + 16 * b + o - 192 : 208 * blocks + 2 * b + o - 208;
+}
+
+DEVICE float valueOf(Planar<Q8_0>, const uint8_t* row, int i, int cols) {
+  return loadHalf(row + cols + 2 * (i / 32)) * static_cast<int8_t>(row[i]);
+}
+DEVICE float valueOf(Planar<Q4_0>, const uint8_t* row, int i, int cols) {
+  return loadHalf(row + cols / 2 + 2 * (i / 32)) * (nibble32(row + 16 * (i / 32), i & 31) - 8);
+}
+DEVICE float valueOf(Planar<Q6_K>, const uint8_t* row, int i, int cols) {
+  const int b = i / 256, blocks = cols / 256;
+  i &= 255;
+  const int low = (row[128 * b + 64 * (i >> 7) + (i & 63)] >> (4 * ((i >> 6) & 1))) & 15;
+  const int scale = static_cast<int8_t>(row[192 * blocks + 16 * b + (i >> 4)]);
+  return loadHalf(row + 208 * blocks + 2 * b) * (scale * ((low | twoBits(row + 128 * blocks + 64 * b, i) << 4) - 32));
+}
+
+#define FOR_EACH_PLANAR(X) X(q8_0, Q8_0) X(q4_0, Q4_0) X(q6_k, Q6_K)
+
+/** Floats, and formats of integers that are multiplied as such. */
+#define FOR_EACH_FLOAT(X) X(f32, F32) X(f16, F16) X(bf16, BF16)
+#define FOR_EACH_INTEGER(X) X(q8_0, Planar<Q8_0>) X(q4_0, Planar<Q4_0>) X(q4_k, Q4_K) X(q6_k, Planar<Q6_K>)
+#define FOR_EACH_OTHER(X) \
+  X(q8_f32, Q8_F32) X(q4_1, Q4_1) X(q5_0, Q5_0) X(q5_1, Q5_1) X(q2_k, Q2_K) X(q3_k, Q3_K) X(q5_k, Q5_K) X(iq4_nl, IQ4_NL) \
+  X(iq4_xs, IQ4_XS)
+#define FOR_EACH_FORMAT(X) FOR_EACH_FLOAT(X) FOR_EACH_INTEGER(X) FOR_EACH_OTHER(X)
+
+/** Caches are written number by number, and have blocks as files do. */
 #define FOR_EACH_CACHE_FORMAT(X) X(f32, F32) X(f16, F16) X(q8_0, Q8_0)

@@ -1,54 +1,104 @@
-#include "formats.cuh"
-#include "reduce.cuh"
+#include "matvec.cuh"
 
-/** Tokens that share a row of weights once it is unpacked. */
-constexpr int TOKENS = 4;
+// Weights as floats: F32, F16 and BF16 in loads of 16 bytes, other formats value by value.
 
-/**
- * out = x · wᵀ for few tokens;  x (n, cols), w (rows, cols), out (n, rows). A warp has a row of w and, by gridY, TOKENS
- * tokens; its lanes take neighbouring values, so that a warp reads its row in one stream.
- */
-template <class F>
-DEVICE void matvec(float* out, const float* x, const uint8_t* w, int n, int rows, int cols) {
-  const int row = blockIdx.x * (blockDim.x >> 5) + (threadIdx.x >> 5), lane = threadIdx.x & 31;
-  const int first = blockIdx.y * TOKENS, count = min(TOKENS, n - first);
-  if (row >= rows) return;
-  const uint8_t* values = w + row * rowBytes<F>(cols);
-  x += static_cast<size_t>(first) * cols;
-  float sums[TOKENS] = {};
+/** Loads of a row that are on their way at once. */
+constexpr int AHEAD = 4;
+
+/** sums[r][t] += the lane's part of row r · x[t] for `n` ≤ N tokens;  x (n, cols) */
+template <class F, int N>
+DEVICE void addRows(float (&sums)[2][N], const Pair& pair, const float* x, int n, int cols) {
+  const int lane = threadIdx.x & 31;
   int from = lane;
-  if constexpr (F::VALUES == 1 && F::BYTES == 2) {
-    // eight values in a load of 16 bytes: rows of whole eights begin at multiples of 16
-    for (int i = 8 * lane; cols % 8 == 0 && i < cols; i += 256) {
-      const uint4 packed = *reinterpret_cast<const uint4*>(values + 2 * static_cast<size_t>(i));
-      const auto* eight = reinterpret_cast<const uint8_t*>(&packed);
+  if constexpr (F::VALUES == 1) {
+    // rows of whole loads begin at multiples of 16 bytes
+    constexpr int EACH = 16 / F::BYTES;
+    const int step = 32 * EACH;
+    for (int begin = lane * EACH; cols % EACH == 0 && begin < cols; begin += step * AHEAD) {
+      uint4 loaded[2][AHEAD];
 #pragma unroll
-      for (int t = 0; t < TOKENS; t++) {
-        if (t >= count) break;
-        const float4* y = reinterpret_cast<const float4*>(x + static_cast<size_t>(t) * cols + i);
-        const float4 low = y[0], high = y[1];
-        sums[t] += F::value(eight, 0) * low.x + F::value(eight, 1) * low.y + F::value(eight, 2) * low.z + F::value(eight, 3) * low.w;
-        sums[t] += F::value(eight, 4) * high.x + F::value(eight, 5) * high.y + F::value(eight, 6) * high.z + F::value(eight, 7) * high.w;
+      for (int a = 0; a < AHEAD; a++) {
+        const size_t at = static_cast<size_t>(begin + a * step) * F::BYTES;
+        if (begin + a * step >= cols) break;
+        loaded[0][a] = loadOnce(pair.w[0] + at);
+        loaded[1][a] = loadOnce(pair.w[1] + at);
+      }
+#pragma unroll
+      for (int a = 0; a < AHEAD; a++) {
+        if (begin + a * step >= cols) break;
+        const auto* first = reinterpret_cast<const uint8_t*>(&loaded[0][a]);
+        const auto* second = reinterpret_cast<const uint8_t*>(&loaded[1][a]);
+#pragma unroll
+        for (int t = 0; t < N; t++) {
+          if (t >= n) break;
+          const float* y = x + static_cast<size_t>(t) * cols + begin + a * step;
+#pragma unroll
+          for (int i = 0; i < EACH; i += 4) {
+            const float4 four = *reinterpret_cast<const float4*>(y + i);
+            const float numbers[4] = {four.x, four.y, four.z, four.w};
+#pragma unroll
+            for (int j = 0; j < 4; j++) {
+              sums[0][t] += F::value(first, i + j) * numbers[j];
+              sums[1][t] += F::value(second, i + j) * numbers[j];
+            }
+          }
+        }
       }
     }
-    if (cols % 8 == 0) from = cols;
+    if (cols % EACH == 0) from = cols;
   }
   for (int i = from; i < cols; i += 32) {
-    const float value = F::value(values, i);
+    const float first = valueOf(F(), pair.w[0], i, cols), second = valueOf(F(), pair.w[1], i, cols);
 #pragma unroll
-    for (int t = 0; t < TOKENS; t++)
-      if (t < count) sums[t] += value * x[static_cast<size_t>(t) * cols + i];
-  }
-#pragma unroll
-  for (int t = 0; t < TOKENS; t++) {
-    const float sum = warpSum(sums[t]);
-    if (lane == 0 && t < count) out[static_cast<size_t>(first + t) * rows + row] = sum;
+    for (int t = 0; t < N; t++) {
+      if (t >= n) break;
+      const float number = x[static_cast<size_t>(t) * cols + i];
+      sums[0][t] += first * number;
+      sums[1][t] += second * number;
+    }
   }
 }
 
-#define MATVEC(dtype, Format) \
-  KERNEL matvec_##dtype(float* out, const float* x, const uint8_t* w, int n, int rows, int cols) { \
-    matvec<Format>(out, x, w, n, rows, cols); \
+/** out[i] = x · w[i]ᵀ, or += that;  x (n, cols), w[i] (rows[i], cols), out[i] (n, rows[i]). A warp has two rows of a matrix. */
+template <class F, int N>
+DEVICE void matvec(const Matrices& m, const float* x, int n, int cols, bool add) {
+  Pair pair;
+  if (!pairOf(pair, m, rowBytes<F>(cols))) return;
+  float sums[2][N] = {};
+  addRows<F, N>(sums, pair, x, n, cols);
+  writePair<N>(pair, sums, n, add);
+}
+
+/** out = silu(x · gateᵀ) · (x · upᵀ);  out (n, rows), gate and up (rows, cols). A warp has a row of each. */
+template <class F, int N>
+DEVICE void matvecGated(const Matrices& m, const float* x, int n, int cols) {
+  Pair pair;
+  if (!gatedPairOf(pair, m, rowBytes<F>(cols))) return;
+  float sums[2][N] = {};
+  addRows<F, N>(sums, pair, x, n, cols);
+  writeGated<N>(pair, sums, n);
+}
+
+#define MATVEC_OF(name, Format, N) \
+  KERNEL __launch_bounds__(MATVEC_WARPS * 32) \
+      name(float* out0, float* out1, float* out2, const uint8_t* w0, const uint8_t* w1, const uint8_t* w2, int rows0, int rows1, \
+           int rows2, const float* x, int n, int cols, int add) { \
+    matvec<Format, N>({{out0, out1, out2}, {w0, w1, w2}, {rows0, rows1, rows2}}, x, n, cols, add); \
   } \
-  REGISTER_KERNEL(matvec_##dtype);
-FOR_EACH_FORMAT(MATVEC)
+  REGISTER_KERNEL(name);
+#define MATVEC_GATED_OF(name, Format, N) \
+  KERNEL __launch_bounds__(MATVEC_WARPS * 32) \
+      name(float* out, const uint8_t* gate, const uint8_t* up, int rows, const float* x, int n, int cols) { \
+    matvecGated<Format, N>({{out}, {gate, up}, {rows}}, x, n, cols); \
+  } \
+  REGISTER_KERNEL(name);
+
+#define MATVEC_ONE(dtype, Format) \
+  MATVEC_OF(matvec_one_##dtype, Format, 1) \
+  MATVEC_GATED_OF(matvec_gated_one_##dtype, Format, 1)
+#define MATVEC_FEW(dtype, Format) \
+  MATVEC_OF(matvec_few_##dtype, Format, FEW) \
+  MATVEC_GATED_OF(matvec_gated_few_##dtype, Format, FEW)
+FOR_EACH_FLOAT(MATVEC_ONE)
+FOR_EACH_FLOAT(MATVEC_FEW)
+FOR_EACH_OTHER(MATVEC_FEW)

@@ -1,124 +1,122 @@
-#include "formats.cuh"
-#include "reduce.cuh"
+#include "matvec.cuh"
+#include "matvec8.cuh"
 
 // out = x · wᵀ for few tokens and the formats that most models come in, by integer products of four (dp4a): activations are
 // rounded to eight bits per 32 values first, so that a weight costs a quarter of an instruction, not four.
 
-/** Tokens that share a row of weights once it is unpacked. */
-constexpr int TOKENS8 = 4;
-
-/** q (count) ← x / d, scales (count / 32) ← d = max|x| / 127, by blocks of 32;  x (count). A warp has a block. */
-KERNEL round_activations(int8_t* q, float* scales, const float* x, int count) {
-  const int i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= count) return;  // whole warps
-  uint32_t bits = bitsOf(x[i]) & 0x7fffffff;  // as integers, so that a NaN is the largest
+/**
+ * A number of each lane, 32 that follow one another, as bytes q with d = max|x| / 127; factors: d and d · Σq of each 16, which a
+ * weight's minimum meets.
+ */
+DEVICE void roundLanes(int8_t* q, float2* factors, float x) {
+  uint32_t bits = bitsOf(x) & 0x7fffffff;  // as integers, so that a NaN is the largest
 #pragma unroll
   for (int by = 16; by > 0; by >>= 1) bits = max(bits, __shfl_xor_sync(ALL_LANES, bits, by));
   const float largest = fromBits(bits);
-  const float scaled = largest > 1e-30f && largest < INFINITY ? product(x[i], 127 / largest) : 0;
-  q[i] = static_cast<int8_t>(rintf(scaled));
+  const float scaled = largest > 1e-30f && largest < INFINITY ? product(x, 127 / largest) : 0;
+  const int rounded = static_cast<int>(rintf(scaled));
+  int sum = rounded;
+#pragma unroll
+  for (int by = 8; by > 0; by >>= 1) sum += __shfl_xor_sync(ALL_LANES, sum, by);
+  const int lane = threadIdx.x & 31;
+  q[lane] = static_cast<int8_t>(rounded);
   // what is not finite must not go unnoticed: 0 · ∞ is NaN
-  if (i % 32 == 0) scales[i / 32] = largest / 127;
+  if (lane % 16 == 0) factors[lane / 16] = {largest / 127, largest / 127 * sum};
+}
+
+/** q (count), factors (count / 16) ← x (count), by blocks of 32. A warp has a block. */
+KERNEL round_activations(int8_t* q, float2* factors, const float* x, int count) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x, first = i & ~31;
+  if (i < count) roundLanes(q + first, factors + first / 16, x[i]);  // whole warps
 }
 REGISTER_KERNEL(round_activations);
 
-/** Eight weights of a row as two words of four bytes; a weight is scale · byte − min. Word `at` of x meets a word. */
-struct Words {
-  int bytes[2], at[2];
-  float scale[2], min[2];
-};
-
-DEVICE uint32_t load32Aligned(const uint8_t* p) { return *reinterpret_cast<const uint32_t*>(p); }
-
-DEVICE Words wordsOf(Q8_0, const uint8_t* row, int u) {
-  const uint8_t* block = row + static_cast<size_t>(u / 4) * Q8_0::BYTES;
-  const uint8_t* bytes = block + 2 + 8 * (u & 3);
-  const float d = loadHalf(block);
-  return {{static_cast<int>(load32(bytes)), static_cast<int>(load32(bytes + 4))}, {2 * u, 2 * u + 1}, {d, d}, {0, 0}};
-}
-
-/** The low and the high nibbles of four bytes. */
-DEVICE int lowNibbles(uint32_t bytes) { return static_cast<int>(bytes & 0x0f0f0f0fu); }
-DEVICE int highNibbles(uint32_t bytes) { return static_cast<int>((bytes >> 4) & 0x0f0f0f0fu); }
-
-DEVICE Words wordsOf(Q4_0, const uint8_t* row, int u) {
-  const uint8_t* block = row + static_cast<size_t>(u / 4) * Q4_0::BYTES;
-  const uint32_t bytes = load32(block + 2 + 4 * (u & 3));
-  const int at = 8 * (u / 4) + (u & 3);
-  const float d = loadHalf(block);
-  return {{lowNibbles(bytes), highNibbles(bytes)}, {at, at + 4}, {d, d}, {8 * d, 8 * d}};
-}
-
-DEVICE Words wordsOf(Q4_K, const uint8_t* row, int u) {
-  const uint8_t* block = row + static_cast<size_t>(u / 32) * Q4_K::BYTES;
-  const int pair = (u & 31) / 8, word = u & 7;  // of sub-blocks, of their 32 bytes
-  const uint32_t bytes = load32Aligned(block + 16 + 32 * pair + 4 * word);
-  const int at = 64 * (u / 32) + 16 * pair + word;
-  const float d = loadHalf(block), dmin = loadHalf(block + 2);
-  Words words = {{lowNibbles(bytes), highNibbles(bytes)}, {at, at + 8}, {0, 0}, {0, 0}};
-#pragma unroll
-  for (int k = 0; k < 2; k++) {
-    words.scale[k] = d * scale6(block + 4, 2 * pair + k, false);
-    words.min[k] = dmin * scale6(block + 4, 2 * pair + k, true);
+/** The same of rmsnorm(x) (rmsnorm.cu);  x, q (n, dim), weight (dim), dim a multiple of 32. A block has a row. */
+KERNEL rmsnorm_round(int8_t* q, float2* factors, const float* x, const float* weight, int dim, float eps) {
+  const size_t row = static_cast<size_t>(blockIdx.x) * dim;
+  float sum = 0;
+  for (int i = threadIdx.x; i < dim; i += blockDim.x) sum += x[row + i] * x[row + i];
+  const float scale = 1 / sqrtf(blockSum(sum) / dim + eps);
+  for (int i = threadIdx.x; i < dim; i += blockDim.x) {
+    const size_t first = row + (i & ~31);
+    roundLanes(q + first, factors + first / 16, x[row + i] * scale * weight[i]);
   }
-  return words;
+}
+REGISTER_KERNEL(rmsnorm_round);
+
+/** A run of 16 bytes of weights · one of a token. */
+DEVICE int dot16(const int (&bytes)[4], const uint4& x) {
+  int sum = __dp4a(bytes[0], static_cast<int>(x.x), 0);
+  sum = __dp4a(bytes[1], static_cast<int>(x.y), sum);
+  sum = __dp4a(bytes[2], static_cast<int>(x.z), sum);
+  return __dp4a(bytes[3], static_cast<int>(x.w), sum);
 }
 
-DEVICE Words wordsOf(Q6_K, const uint8_t* row, int u) {
-  const uint8_t* block = row + static_cast<size_t>(u / 32) * Q6_K::BYTES;
-  const int half = (u & 31) / 16, word = u & 15;  // of 128 values, of their 64 low bytes
-  const uint32_t low = load32(block + 64 * half + 4 * word);
-  const float d = loadHalf(block + 208);
-  Words words;
+/** sums[r][t] += the lane's part of row r · token t, for `n` ≤ N tokens;  q (n, cols), factors (n, cols / 16) */
+template <class F, int N>
+DEVICE void addRows8(float (&sums)[2][N], const Pair& pair, const uint4* q, const float2* factors, int n, int cols) {
+  using Load = Raw<F>;
+  const int units = cols / 32, runs = cols / 16;
+  for (int begin = threadIdx.x & 31; begin < units; begin += 32 * Load::AHEAD) {
+    Load loaded[2][Load::AHEAD];
 #pragma unroll
-  for (int k = 0; k < 2; k++) {
-    const int i = 128 * half + 64 * k + 4 * word;
-    const uint32_t high = load32(block + 128 + 32 * half + (i & 31)) >> (2 * ((i >> 5) & 3));
-    words.bytes[k] = (k == 0 ? lowNibbles(low) : highNibbles(low)) | static_cast<int>((high & 0x03030303u) << 4);
-    words.at[k] = 64 * (u / 32) + i / 4;
-    words.scale[k] = d * static_cast<int8_t>(block[192 + (i >> 4)]);
-    words.min[k] = 32 * words.scale[k];
-  }
-  return words;
-}
-
-/** out (n, rows), q (n, cols) and scales (n, cols / 32) of round_activations, w (rows, cols). A warp has a row, as in matvec.cu. */
-template <class F>
-DEVICE void matvec8(float* out, const int* q, const float* scales, const uint8_t* w, int n, int rows, int cols) {
-  const int row = blockIdx.x * (blockDim.x >> 5) + (threadIdx.x >> 5), lane = threadIdx.x & 31;
-  const int first = blockIdx.y * TOKENS8, count = min(TOKENS8, n - first);
-  if (row >= rows) return;
-  const uint8_t* values = w + row * rowBytes<F>(cols);
-  q += static_cast<size_t>(first) * (cols / 4);
-  scales += static_cast<size_t>(first) * (cols / 32);
-  float sums[TOKENS8] = {};
-  for (int u = lane; u < cols / 8; u += 32) {
-    const Words words = wordsOf(F(), values, u);
+    for (int a = 0; a < Load::AHEAD; a++) {
+      if (begin + 32 * a >= units) break;
 #pragma unroll
-    for (int t = 0; t < TOKENS8; t++) {
-      if (t >= count) break;
+      for (int r = 0; r < 2; r++) loaded[r][a] = Load::load(pair.w[r], begin + 32 * a, cols);
+    }
 #pragma unroll
-      for (int k = 0; k < 2; k++) {
-        const int x = q[static_cast<size_t>(t) * (cols / 4) + words.at[k]];
-        const float d = scales[static_cast<size_t>(t) * (cols / 32) + words.at[k] / 8];
-        const int whole = __dp4a(words.bytes[k], x, 0), ones = __dp4a(0x01010101, x, 0);
-        sums[t] += d * (words.scale[k] * whole - words.min[k] * ones);
+    for (int a = 0; a < Load::AHEAD; a++) {
+      if (begin + 32 * a >= units) break;
+      const Runs first = Load::runs(loaded[0][a], begin + 32 * a), second = Load::runs(loaded[1][a], begin + 32 * a);
+#pragma unroll
+      for (int t = 0; t < N; t++) {
+        if (t >= n) break;
+#pragma unroll
+        for (int k = 0; k < 2; k++) {
+          const size_t at = static_cast<size_t>(t) * runs + first.at[k];
+          const uint4 x = q[at];
+          const float2 factor = factors[at];
+          sums[0][t] += first.scale[k] * factor.x * dot16(first.bytes[k], x) - first.min[k] * factor.y;
+          sums[1][t] += second.scale[k] * factor.x * dot16(second.bytes[k], x) - second.min[k] * factor.y;
+        }
       }
     }
   }
-#pragma unroll
-  for (int t = 0; t < TOKENS8; t++) {
-    const float sum = warpSum(sums[t]);
-    if (lane == 0 && t < count) out[static_cast<size_t>(first + t) * rows + row] = sum;
-  }
 }
 
-#define MATVEC8(dtype, Format) \
-  KERNEL matvec8_##dtype(float* out, const int* q, const float* scales, const uint8_t* w, int n, int rows, int cols) { \
-    matvec8<Format>(out, q, scales, w, n, rows, cols); \
+/** As matvec.cu, of rounded tokens. */
+template <class F, int N>
+DEVICE void matvec8(const Matrices& m, const uint4* q, const float2* factors, int n, int cols, bool add) {
+  Pair pair;
+  if (!pairOf(pair, m, rowBytes<F>(cols))) return;
+  float sums[2][N] = {};
+  addRows8<F, N>(sums, pair, q, factors, n, cols);
+  writePair<N>(pair, sums, n, add);
+}
+
+template <class F, int N>
+DEVICE void matvec8Gated(const Matrices& m, const uint4* q, const float2* factors, int n, int cols) {
+  Pair pair;
+  if (!gatedPairOf(pair, m, rowBytes<F>(cols))) return;
+  float sums[2][N] = {};
+  addRows8<F, N>(sums, pair, q, factors, n, cols);
+  writeGated<N>(pair, sums, n);
+}
+
+#define MATVEC8_OF(name, gatedName, Format, N) \
+  KERNEL __launch_bounds__(MATVEC_WARPS * 32) \
+      name(float* out0, float* out1, float* out2, const uint8_t* w0, const uint8_t* w1, const uint8_t* w2, int rows0, int rows1, \
+           int rows2, const uint4* q, const float2* factors, int n, int cols, int add) { \
+    matvec8<Format, N>({{out0, out1, out2}, {w0, w1, w2}, {rows0, rows1, rows2}}, q, factors, n, cols, add); \
   } \
-  REGISTER_KERNEL(matvec8_##dtype);
-MATVEC8(q8_0, Q8_0)
-MATVEC8(q4_0, Q4_0)
-MATVEC8(q4_k, Q4_K)
-MATVEC8(q6_k, Q6_K)
+  REGISTER_KERNEL(name); \
+  KERNEL __launch_bounds__(MATVEC_WARPS * 32) \
+      gatedName(float* out, const uint8_t* gate, const uint8_t* up, int rows, const uint4* q, const float2* factors, int n, int cols) { \
+    matvec8Gated<Format, N>({{out}, {gate, up}, {rows}}, q, factors, n, cols); \
+  } \
+  REGISTER_KERNEL(gatedName);
+#define MATVEC8(dtype, Format) \
+  MATVEC8_OF(matvec8_one_##dtype, matvec8_gated_one_##dtype, Format, 1) \
+  MATVEC8_OF(matvec8_few_##dtype, matvec8_gated_few_##dtype, Format, FEW)
+FOR_EACH_INTEGER(MATVEC8)

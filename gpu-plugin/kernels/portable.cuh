@@ -25,6 +25,12 @@ DEVICE float halfToFloat(uint16_t bits) { return __half2float(__ushort_as_half(b
 DEVICE uint16_t floatToHalf(float x) { return __half_as_ushort(__float2half_rn(x)); }
 /** A product that is rounded by itself: compilers fuse others with a sum that follows. */
 DEVICE float product(float a, float b) { return __fmul_rn(a, b); }
+/** 16 aligned bytes that nobody reads again soon, as weights are: they pass the first cache by. */
+DEVICE uint4 loadOnce(const uint8_t* p) {
+  uint4 v;
+  asm("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(p));
+  return v;
+}
 #else
 DEVICE float halfToFloat(uint16_t bits) {
   _Float16 half;
@@ -38,6 +44,10 @@ DEVICE uint16_t floatToHalf(float x) {
   return bits;
 }
 DEVICE float product(float a, float b) { return a * b; }
+DEVICE uint4 loadOnce(const uint8_t* p) {
+  if (reinterpret_cast<uintptr_t>(p) % 16 != 0) fibers::fail("loadOnce: not aligned to 16 bytes");
+  return *reinterpret_cast<const uint4*>(p);
+}
 #endif
 
 DEVICE uint32_t bitsOf(float x) {

@@ -1,4 +1,4 @@
-#include "portable.cuh"
+#include "rope.cuh"
 
 /**
  * Rows first … of table[p][i] = (cos a, sin a) with a = p/scale · base^(−2i/headDim) / factors[i];  table (positions, half, 2),
@@ -19,11 +19,10 @@ REGISTER_KERNEL(rope_table);
 DEVICE void turnPairs(float* x, const int* positions, const float* table, int heads, int half, float by) {
   const int at = blockIdx.y * blockDim.x + threadIdx.x, t = blockIdx.x;
   if (at >= heads * half) return;
-  const float* turn = table + 2 * (static_cast<size_t>(positions[t]) * half + at % half);
   float* pair = x + 2 * (static_cast<size_t>(t) * heads * half + at);
-  const float a = pair[0], b = pair[1], sine = by * turn[1];
-  pair[0] = a * turn[0] - b * sine;
-  pair[1] = a * sine + b * turn[0];
+  const float2 now = turned(pair[0], pair[1], turnsOf(table, positions[t], half) + 2 * (at % half), by);
+  pair[0] = now.x;
+  pair[1] = now.y;
 }
 
 KERNEL rope(float* x, const int* positions, const float* table, int heads, int half) {

@@ -11,24 +11,69 @@ DEVICE uint32_t fallingKey(float logit) {
 
 DEVICE int idOf(unsigned long long key) { return static_cast<int>(key & 0xffffffffu); }
 
-/** keys (size) ← sorted, the vocab candidates first; size is a power of two. One block: the bitonic network of Batcher 1968. */
-KERNEL sort_logits(unsigned long long* keys, const float* logits, int vocab, int size) {
-  for (int i = threadIdx.x; i < size; i += blockDim.x)
-    keys[i] = i < vocab ? static_cast<unsigned long long>(fallingKey(logits[i])) << 32 | static_cast<uint32_t>(i) : ~0ull;
-  for (int run = 2; run <= size; run *= 2) {
+DEVICE unsigned long long keyOf(const float* logits, int i) {
+  return static_cast<unsigned long long>(fallingKey(logits[i])) << 32 | static_cast<uint32_t>(i);
+}
+
+/** Candidates that a block sorts. */
+constexpr int SORTED_RUN = 2048;
+/** The key of no candidate, behind all others. */
+constexpr unsigned long long NOBODY = ~0ull;
+
+/** runs (gridX, SORTED_RUN) ← each sorted, NOBODY behind the vocab candidates. The bitonic network of Batcher 1968. */
+KERNEL sort_runs(unsigned long long* runs, const float* logits, int vocab) {
+  SHARED(unsigned long long, keys, SORTED_RUN);
+  const int first = blockIdx.x * SORTED_RUN;
+  for (int i = threadIdx.x; i < SORTED_RUN; i += blockDim.x) keys[i] = first + i < vocab ? keyOf(logits, first + i) : NOBODY;
+  for (int run = 2; run <= SORTED_RUN; run *= 2) {
     for (int apart = run / 2; apart > 0; apart /= 2) {
       __syncthreads();
-      for (int pair = threadIdx.x; pair < size / 2; pair += blockDim.x) {
+      for (int pair = threadIdx.x; pair < SORTED_RUN / 2; pair += blockDim.x) {
         const int a = 2 * pair - (pair & (apart - 1)), b = a + apart;
-        const unsigned long long first = keys[a], second = keys[b];
-        if ((first > second) != ((a & run) == 0)) continue;
-        keys[a] = second;
-        keys[b] = first;
+        const unsigned long long low = keys[a], high = keys[b];
+        if ((low > high) != ((a & run) == 0)) continue;
+        keys[a] = high;
+        keys[b] = low;
       }
     }
   }
+  __syncthreads();
+  for (int i = threadIdx.x; i < SORTED_RUN; i += blockDim.x) runs[first + i] = keys[i];
 }
-REGISTER_KERNEL(sort_logits);
+REGISTER_KERNEL(sort_runs);
+
+/** keys (vocab) ← the runs of sort_runs merged: a candidate's place is how many stand before it in each run. A thread has a candidate. */
+KERNEL merge_runs(unsigned long long* keys, const unsigned long long* runs, int count) {
+  const int at = blockIdx.x * blockDim.x + threadIdx.x;
+  if (at >= count * SORTED_RUN || runs[at] == NOBODY) return;
+  const unsigned long long key = runs[at];
+  int place = 0;
+  for (int r = 0; r < count; r++) {
+    const unsigned long long* run = runs + r * SORTED_RUN;
+    int before = 0;
+#pragma unroll
+    for (int step = SORTED_RUN / 2; step > 0; step /= 2)
+      if (run[before + step - 1] < key) before += step;
+    place += before + (run[before] < key);
+  }
+  keys[place] = key;
+}
+REGISTER_KERNEL(merge_runs);
+
+/** id[0] = the first candidate, or −1 if its logit is not finite. One block. */
+KERNEL sample_first(int* id, const float* logits, int vocab) {
+  SHARED(unsigned long long, firsts, 32);
+  unsigned long long first = NOBODY;
+  for (int i = threadIdx.x; i < vocab; i += blockDim.x) first = min(first, keyOf(logits, i));
+#pragma unroll
+  for (int by = 16; by > 0; by >>= 1) first = min(first, __shfl_xor_sync(ALL_LANES, first, by));
+  if (threadIdx.x % 32 == 0) firsts[threadIdx.x / 32] = first;
+  __syncthreads();
+  if (threadIdx.x > 0) return;
+  for (int w = 1; w < static_cast<int>(blockDim.x) / 32; w++) first = min(first, firsts[w]);
+  *id = fabsf(logits[idOf(first)]) < INFINITY ? idOf(first) : -1;
+}
+REGISTER_KERNEL(sample_first);
 
 /** The k first candidates and their log-probabilities;  ids, logprobs (k), keys sorted. One block. */
 KERNEL top_logprobs(int* ids, float* logprobs, const unsigned long long* keys, const float* logits, int vocab, int k) {
@@ -88,14 +133,14 @@ DEVICE int least(int value) {
 }
 
 /**
- * id[0] = a draw as host/backend.ts defines it, from sorted keys. One block; each thread has a run of candidates that follow one
+ * id[0] = a draw as host/backend.ts defines it, temperature not 0, from sorted keys. One block; each thread has a run of candidates that follow one
  * another, so that running sums are those of one pass in order but for rounding.
  */
 KERNEL sample(int* id, const unsigned long long* keys, const float* logits, int vocab, float temperature, int topK, float topP,
               float minP, double u) {
   const float first = logits[idOf(keys[0])];
-  if (!(fabsf(first) < INFINITY) || temperature == 0) {
-    if (threadIdx.x == 0) *id = fabsf(first) < INFINITY ? idOf(keys[0]) : -1;
+  if (!(fabsf(first) < INFINITY)) {
+    if (threadIdx.x == 0) *id = -1;
     return;
   }
   const int candidates = topK > 0 ? min(topK, vocab) : vocab;
