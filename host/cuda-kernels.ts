@@ -1,4 +1,4 @@
-import { BLOCK, type DType } from './dtype.ts';
+import { BLOCK, type DType, rowBytes } from './dtype.ts';
 
 /** The kernels of gpu-plugin/kernels and what each takes: p an address, i an i32, f an f32, d an f64. */
 export const KERNELS: Record<string, string> = {
@@ -22,24 +22,45 @@ export const KERNELS: Record<string, string> = {
   finite_f32: 'ppii',
   finite_16: 'ppiii',
 };
-/** Formats whose weights meet few tokens as integers (matvec8.cu): the activations are rounded to eight bits then. */
-export const INTEGER: DType[] = ['q8_0', 'q4_0', 'q4_k', 'q6_k'];
-/** Formats that meet a single token in a kernel of its own (matvec.cu), and few in another. */
-const FLOAT: DType[] = ['f32', 'f16', 'bf16'];
-/** Formats whose rows a GPU has in planes (formats.cuh). */
-export const PLANAR: DType[] = ['q8_0', 'q4_0', 'q6_k'];
+/**
+ * Bytes of the fields of a block: a GPU has rows of blocks in planes, a field each (formats.cuh), and they meet few tokens as integers
+ * (matvec8.cu), whose activations are rounded to eight bits then.
+ */
+const FIELDS: Partial<Record<DType, number[]>> = {
+  q8_0: [2, 32],
+  q8_f32: [4, 32],
+  q4_0: [2, 16],
+  q4_1: [4, 16],
+  q5_0: [2, 4, 16],
+  q5_1: [4, 4, 16],
+  q2_k: [16, 64, 4],
+  q3_k: [32, 64, 12, 2],
+  q4_k: [16, 128],
+  q5_k: [16, 32, 128],
+  q6_k: [128, 64, 16, 2],
+  iq4_nl: [2, 16],
+  iq4_xs: [8, 128],
+};
+
+export const isQuantised = (dtype: DType): boolean => dtype in FIELDS;
+
+/** Bytes from a row to the next in a GPU's memory. */
+export function strideOf(dtype: DType, cols: number): number {
+  const blocks = cols / BLOCK[dtype].values;
+  const planes = FIELDS[dtype]?.map(bytes => Math.ceil((blocks * bytes) / 16) * 16);
+  return planes?.reduce((sum, bytes) => sum + bytes, 0) ?? rowBytes(dtype, cols);
+}
 
 for (const dtype of Object.keys(BLOCK) as DType[]) {
   KERNELS[`embedding_${dtype}`] = 'pppi';
   KERNELS[`matmul_${dtype}`] = 'pppiii';
-  const integer = INTEGER.includes(dtype);
-  for (const count of integer || FLOAT.includes(dtype) ? ['one', 'few'] : ['few']) {
-    const [name, tokens] = integer ? ['matvec8', 'pp'] : ['matvec', 'p'];
-    KERNELS[`${name}_${count}_${dtype}`] = `ppppppiii${tokens}iii`;
-    KERNELS[`${name}_gated_${count}_${dtype}`] = `pppi${tokens}ii`;
+  if (isQuantised(dtype)) KERNELS[`planes_${dtype}`] = 'ppi';
+  const tokens = isQuantised(dtype) ? 'pp' : 'p';
+  for (const n of [1, 2]) {
+    KERNELS[matvecName('', dtype, n)] = `ppppppiii${tokens}iii`;
+    KERNELS[matvecName('gated_', dtype, n)] = `pppi${tokens}ii`;
   }
 }
-for (const dtype of PLANAR) KERNELS[`planes_${dtype}`] = 'ppi';
 for (const dtype of ['f32', 'f16', 'q8_0']) {
   KERNELS[`append_${dtype}`] = 'ppppiii';
   KERNELS[`rope_append_${dtype}`] = 'ppppppppiiii';
@@ -49,9 +70,7 @@ for (const dtype of ['f32', 'f16', 'q8_0']) {
 
 /** The kernel for n tokens, few, and weights of a format. */
 export function matvecName(kind: '' | 'gated_', dtype: DType, n: number): string {
-  const integer = INTEGER.includes(dtype);
-  const count = n === 1 && (integer || FLOAT.includes(dtype)) ? 'one' : 'few';
-  return `${integer ? 'matvec8' : 'matvec'}_${kind}${count}_${dtype}`;
+  return `matvec${isQuantised(dtype) ? '8' : ''}_${kind}${n === 1 ? 'one' : 'few'}_${dtype}`;
 }
 
 /** Bytes of dynamic shared memory that kernels are launched with, none if they are not here. */

@@ -1,6 +1,6 @@
 import { ALIGN, type Buf, type Cache, type Tensor } from './backend.ts';
 import { Composed } from './composed.ts';
-import { PLANAR, SHARED_BYTES } from './cuda-kernels.ts';
+import { isQuantised, SHARED_BYTES, strideOf } from './cuda-kernels.ts';
 import { BLOCK, type CacheDType, type CodesDType, type DType, HALVES, rowBytes } from './dtype.ts';
 import { type ErrorParts, StateError } from './errors.ts';
 
@@ -148,16 +148,15 @@ export abstract class CudaMemory extends Composed {
     write: (view: Uint8Array) => Promise<void>,
   ): Promise<boolean> {
     const { buf, dtype, cols } = tensor;
-    const planar = PLANAR.includes(dtype);
     const bytes = rows * rowBytes(dtype, cols);
     const view = new Uint8Array(bytes);
     await write(view);
     const at = buf + row * strideOf(dtype, cols);
-    const stored = planar ? this.scratch('stored', bytes) : at;
+    const stored = isQuantised(dtype) ? this.scratch('stored', bytes) : at;
     this.#device.write(stored, view);
     this.writeI32(this.#flag, [0]);
     this.#findNonFinite(stored, dtype, rows * cols);
-    if (planar) this.run(`planes_${dtype}`, rows, 1, THREADS, at, stored, cols);
+    if (isQuantised(dtype)) this.run(`planes_${dtype}`, rows, 1, THREADS, at, stored, cols);
     return (await this.readI32(this.#flag, 1))[0] === 0;
   }
 
@@ -247,12 +246,6 @@ export function checkHeadDim(headDim: number): void {
     got: `${headDim}`,
     hint: "Take backend: 'wasm'.",
   });
-}
-
-/** Bytes from a row to the next in a GPU's memory (formats.cuh). */
-function strideOf(dtype: DType, cols: number): number {
-  const bytes = rowBytes(dtype, cols);
-  return PLANAR.includes(dtype) ? over(bytes, 16) * 16 : bytes;
 }
 
 /** Groups of `size` that hold `count`. */

@@ -1,5 +1,5 @@
 import type { Backend, Buf, Cache, Tensor } from './backend.ts';
-import { INTEGER, KERNELS, matvecName } from './cuda-kernels.ts';
+import { isQuantised, KERNELS, matvecName } from './cuda-kernels.ts';
 import { ATTENTION, type CudaDevice, CudaMemory, over, THREADS, threadsFor, WARP } from './cuda-memory.ts';
 import { BLOCK } from './dtype.ts';
 
@@ -45,7 +45,7 @@ export class Cuda extends CudaMemory implements Backend {
 
   /** Few tokens as the weights meet them: themselves, or rounded. */
   #tokens(x: Buf, { dtype, cols }: Tensor, n: number): Buf[] {
-    if (!INTEGER.includes(dtype)) return [x];
+    if (!isQuantised(dtype)) return [x];
     const tokens = this.#rounded(n * cols);
     this.run('round_activations', over(n * cols, THREADS), 1, THREADS, ...tokens, x, n * cols);
     return tokens;
@@ -95,7 +95,7 @@ export class Cuda extends CudaMemory implements Backend {
 
   /** `#tokens` of rmsnorm(x). */
   #normedTokens(normed: Buf, x: Buf, norm: Tensor, { dtype, cols }: Tensor, n: number, eps: number): Buf[] {
-    if (!INTEGER.includes(dtype)) {
+    if (!isQuantised(dtype)) {
       this.rmsnorm(normed, x, norm, n, cols, eps);
       return [normed];
     }

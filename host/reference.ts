@@ -1,17 +1,16 @@
 import type { Backend, Buf, Cache, Tensor } from './backend.ts';
-import type { DType } from './dtype.ts';
+import { BLOCK } from './dtype.ts';
 import { cacheRows, decodeRows, roundActivations } from './reference-formats.ts';
 import { ReferenceMemory } from './reference-memory.ts';
 
 export interface ReferenceOptions {
   /** Round the activations that meet quantised weights, as the WASM kernels do. Default false. */
   roundActivations?: boolean;
-  /** Round them as the CUDA kernels do: to 8 bits, beside some formats, where there are few tokens. Default false. */
+  /** Round them as the CUDA kernels do: to 8 bits, where there are few tokens. Default false. */
   roundAsGpu?: boolean;
 }
 
-/** host/cuda.ts: formats whose products are of integers, for at most so many tokens. */
-const GPU_INTEGER: DType[] = ['q8_0', 'q4_0', 'q4_k', 'q6_k'];
+/** host/cuda.ts: quantised weights meet integers, for at most so many tokens. */
 const GPU_FEW = 8;
 
 /**
@@ -56,8 +55,7 @@ export class Reference extends ReferenceMemory implements Backend {
     let v = this.floats(x);
     if (this.#round) v = roundActivations(v, n * cols, w.dtype);
     // Q4_0 is a format that meets 8 bits
-    if (this.#asGpu && n <= GPU_FEW && GPU_INTEGER.includes(w.dtype))
-      v = roundActivations(v, n * cols, 'q4_0');
+    if (this.#asGpu && n <= GPU_FEW && BLOCK[w.dtype].values > 1) v = roundActivations(v, n * cols, 'q4_0');
     const weights = this.weights(w);
     for (let t = 0; t < n; t++) {
       for (let r = 0; r < rows; r++) {

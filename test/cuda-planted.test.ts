@@ -59,31 +59,33 @@ const matmulOf =
     return b.readF32(out, n * rows);
   };
 
-const attention: Run = async b => {
-  const caches = [4, 5].map(seed => {
-    const cache = b.allocCache('f32', 1, 1, 20, 40);
-    b.writeCache(cache, 0, 0, 0, encode(values(20 * 40, seed), 'f32'));
-    return cache;
-  });
-  const out = b.allocF32(2 * 40);
-  b.attention(
-    out,
-    f32(b, values(2 * 40)),
-    caches[0]!,
-    caches[1]!,
-    i32(b, [0, 0]),
-    i32(b, [6, 18]),
-    2,
-    1,
-    1,
-    0,
-  );
-  return b.readF32(out, 80);
-};
+const attentionOver =
+  (capacity: number, positions: number[]): Run =>
+  async b => {
+    const caches = [4, 5].map(seed => {
+      const cache = b.allocCache('f32', 1, 1, capacity, 40);
+      b.writeCache(cache, 0, 0, 0, encode(values(capacity * 40, seed), 'f32'));
+      return cache;
+    });
+    const out = b.allocF32(2 * 40);
+    const q = f32(b, values(2 * 40));
+    b.attention(out, q, caches[0]!, caches[1]!, i32(b, [0, 0]), i32(b, positions), 2, 1, 1, 0);
+    return b.readF32(out, 80);
+  };
+const attention = attentionOver(20, [6, 18]);
+/** Of parts. */
+const longAttention = attentionOver(600, [90, 555]);
 
 const sample: Run = async b => {
   const id = b.allocI32(1);
   b.sample(id, f32(b, values(200)), 200, 1, 0, 0.9, 0.01, 0.7);
+  return b.readI32(id, 1);
+};
+
+/** More candidates than one block sorts. */
+const sampleMany: Run = async b => {
+  const id = b.allocI32(1);
+  b.sample(id, f32(b, values(5000)), 5000, 1, 0, 0.5, 0, 0.9);
   return b.readI32(id, 1);
 };
 
@@ -150,33 +152,77 @@ const BUGS: Record<string, { plant: NonNullable<MockOptions['plant']>; run: Run 
     plant: { file: 'matvec.cu', replace: 'int from = lane;', by: 'int from = lane + 1;' },
     run: matmulOf('f16', 2, 9, 65),
   },
-  'the scale of another block of activations': {
-    plant: { file: 'matvec8.cu', replace: 'words.at[k] / 8]', by: 'words.at[k] / 16]' },
+  'the scale of another run of activations': {
+    plant: { file: 'matvec8.cu', replace: 'factors[at]', by: 'factors[at & ~1]' },
     run: matmulOf('q4_0', 2, 9, 128),
   },
-  'four bytes of activations that meet the wrong weights': {
-    plant: { file: 'matvec8.cu', replace: '{at, at + 4}', by: '{at, at + 1}' },
+  'sixteen activations that meet the wrong weights': {
+    plant: {
+      file: 'matvec8.cuh',
+      replace: 'Runs runs = {{}, {2 * u, 2 * u + 1}, {d, d}, {8 * d',
+      by: 'Runs runs = {{}, {2 * u, 2 * u}, {d, d}, {8 * d',
+    },
     run: matmulOf('q4_0', 2, 9, 128),
+  },
+  'a row beyond the last': {
+    plant: {
+      file: 'matvec.cuh',
+      replace: 'const bool both = 2 * at + 1 < m.rows[i];',
+      by: 'const bool both = true;',
+    },
+    run: matmulOf('q4_0', 1, 9, 128),
+  },
+  'scales that lie where another row begins': {
+    plant: {
+      file: 'formats.cuh',
+      replace: 'return o < 2 ? 16 * blocks',
+      by: 'return o < 2 ? 16 * blocks + 2',
+    },
+    run: matmulOf('q4_0', 1, 9, 128),
   },
   'threads of a block at different barriers': {
     plant: {
       file: 'attention.cuh',
-      replace: '  __syncthreads();\n  float overall',
-      by: '  if (warp == 0)\n    __syncthreads();\n  else\n    __syncthreads();\n  float overall',
+      replace: '  __syncthreads();\n  Softmax all',
+      by: '  if (warp == 0)\n    __syncthreads();\n  else\n    __syncthreads();\n  Softmax all',
     },
     run: attention,
   },
   'a key from the future': {
-    plant: { file: 'attention.cuh', replace: 'j <= last', by: 'j <= last + 1' },
+    plant: { file: 'attention.cu', replace: '0, positions[t] + 1', by: '0, positions[t] + 2' },
+    run: attention,
+  },
+  'a part that begins where the last one did': {
+    plant: { file: 'attention.cu', replace: 'first = part * each', by: 'first = max(0, part * each - 1)' },
+    run: longAttention,
+  },
+  'the sums of a part without positions': {
+    plant: { file: 'attention.cu', replace: 'if (part[headDim + 1] > 0) ', by: '' },
+    run: longAttention,
+  },
+  'a lane of the eight left out': {
+    plant: {
+      file: 'attention.cuh',
+      replace: 'int by = LANES_TOGETHER / 2',
+      by: 'int by = LANES_TOGETHER / 4',
+    },
     run: attention,
   },
   'no rescaling of what was summed': {
-    plant: { file: 'attention.cuh', replace: 'sums[p] * shrink', by: 'sums[p]' },
-    run: attention,
+    plant: { file: 'attention.cuh', replace: 'sum[r][i] * shrink', by: 'sum[r][i]' },
+    run: longAttention,
   },
   'no barrier between the steps of a sort': {
     plant: { file: 'sample.cu', replace: 'apart /= 2) {\n      __syncthreads();', by: 'apart /= 2) {' },
     run: sample,
+  },
+  'a candidate one place too far': {
+    plant: {
+      file: 'sample.cu',
+      replace: 'place += before + (run[before] < key)',
+      by: 'place += before + (run[before] <= key)',
+    },
+    run: sampleMany,
   },
   'rows of another matrix in the last tile of a gradient': {
     plant: { file: 'matmul_backward.cu', replace: 'firstRow + r < m && ', by: '' },

@@ -24,7 +24,6 @@ const test = suite('cuda(mock)');
 const BOUND = 1e-10;
 /** Activations rounded to eight bits, as few tokens meet integer weights, through two layers. */
 const ROUNDED = 1e-3;
-const INTEGER = ['Q8_0', 'Q4_0', 'Q4_K', 'Q6_K'];
 
 /** Bytes that are free on the mock; another device is opened to ask, which takes some itself. */
 function freeBytes(): number {
@@ -55,7 +54,7 @@ for (const { options, cache = 'f32' } of [...GOLDEN, ...GOLDEN_HEADS, ...GOLDEN_
     const whole = cache === 'f32' ? BOUND : FLIPS;
     for (const [chunk, limit] of [
       [60, whole],
-      [7, INTEGER.includes(dtype!) ? ROUNDED : whole],
+      [7, /^[QI]/.test(dtype!) ? ROUNDED : whole],
     ] as const) {
       const error = nmse(await logits(cudaOnMock(), chunk), expected);
       assert.ok(error < limit, `chunks of ${chunk}: NMSE ${error}`);

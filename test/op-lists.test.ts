@@ -14,7 +14,7 @@ import { nmse } from './support/numbers.ts';
 const BOUND = 1e-12;
 /** Normed activations that fall to another side when they are rounded. */
 const FLIPS = 1e-5;
-const DTYPES: DType[] = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_k', 'q6_k', 'q5_k', 'q8_f32'];
+const DTYPES: DType[] = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_k', 'q5_0'];
 const CACHES: CacheDType[] = ['f32', 'f16', 'q8_0'];
 const COUNTS = [1, 2, 8, 9];
 

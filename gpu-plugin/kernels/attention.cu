@@ -10,7 +10,7 @@ struct AttentionShape {
 /** Where the rows of a token's head begin in the caches. */
 template <class F>
 DEVICE size_t headAt(const AttentionShape& s, int slot, int h) {
-  return (static_cast<size_t>(slot) * s.kvHeads + (s.before + h) / s.group) * s.capacity * rowBytes<F>(s.headDim);
+  return (static_cast<size_t>(slot) * s.kvHeads + (s.before + h) / s.group) * s.capacity * storedBytes<F>(s.headDim);
 }
 
 template <class F>
@@ -19,7 +19,7 @@ DEVICE void attention(float* out, const float* q, const uint8_t* keys, const uin
   const int h = blockIdx.x, t = blockIdx.y;
   const size_t head = headAt<F>(s, slots[t], h), at = (static_cast<size_t>(t) * s.heads + h) * s.headDim;
   float* sums;
-  const Softmax all = attendAny<F>(sums, q + at, keys + head, values + head, rowBytes<F>(s.headDim), 0, positions[t] + 1, s.headDim);
+  const Softmax all = attendAny<F>(sums, q + at, keys + head, values + head, storedBytes<F>(s.headDim), 0, positions[t] + 1, s.headDim);
   writeAttention(out + at, nullptr, sums, all, s.headDim);
 }
 
@@ -38,7 +38,7 @@ DEVICE void attentionSplit(float* parts, const float* q, const uint8_t* keys, co
     const size_t head = headAt<F>(s, slots[t], h);
     float* sums;
     all = attendAny<F>(sums, q + (static_cast<size_t>(t) * s.heads + h) * s.headDim, keys + head, values + head,
-                       rowBytes<F>(s.headDim), first, min(count, first + each), s.headDim);
+                       storedBytes<F>(s.headDim), first, min(count, first + each), s.headDim);
     for (int d = threadIdx.x; d < s.headDim; d += blockDim.x) to[d] = sums[d];
   }
   if (threadIdx.x != 0) return;

@@ -38,7 +38,7 @@ struct Stored<Q8_0> {
   uint32_t low, high;
   uint16_t d;
   DEVICE Stored load(const uint8_t* row, int i) {
-    const uint8_t* block = blockAt<Q8_0>(row, i);
+    const uint8_t* block = row + storedBytes<Q8_0>(i);
     return {load32(block + 2 + (i & 31)), load32(block + 6 + (i & 31)), load16(block)};
   }
   DEVICE void numbers(float (&x)[RUN], const Stored& s) {

@@ -37,5 +37,5 @@ struct CacheShape {
 template <class F>
 DEVICE uint8_t* cacheBlock(uint8_t* cache, const CacheShape& shape, int slot, int h, int position, int b) {
   const size_t row = (static_cast<size_t>(slot) * shape.kvHeads + h) * shape.capacity + position;
-  return cache + row * rowBytes<F>(shape.headDim) + b * F::BYTES;
+  return cache + row * storedBytes<F>(shape.headDim) + b * F::BYTES;
 }

@@ -6,7 +6,7 @@ template <class F>
 DEVICE void embedding(float* out, const int* tokens, const uint8_t* table, int cols) {
   const int i = blockIdx.y * blockDim.x + threadIdx.x, t = blockIdx.x;
   if (i >= cols) return;
-  out[static_cast<size_t>(t) * cols + i] = valueOf(F(), table + tokens[t] * rowBytes<F>(cols), i, cols);
+  out[static_cast<size_t>(t) * cols + i] = valueOf<F>(table + tokens[t] * rowBytes<F>(cols), i, cols);
 }
 
 #define EMBEDDING(dtype, Format) \

@@ -1,5 +1,5 @@
-// The number formats of stored rows (host/dtype.ts): each says how many values and bytes a block has, and gives value i of
-// a row, unpacked in registers. Layouts and formulas are those of ggml-common.h and ggml-quants.c. Every product is exact in
+// The number formats of stored rows (host/dtype.ts): each says how many values and bytes a block has, and gives value i of one,
+// unpacked in registers. Layouts and formulas are those of ggml-common.h and ggml-quants.c. Every product is exact in
 // f32, so that a fused multiply-add rounds where a product and a difference would.
 #pragma once
 #include "portable.cuh"
@@ -21,96 +21,84 @@ struct BF16 {
   }
 };
 
-template <class F>
-DEVICE const uint8_t* blockAt(const uint8_t* row, int i) {
-  return row + static_cast<size_t>(i / F::VALUES) * F::BYTES;
-}
+/** The fields of a block in the order of files, by their bytes. Value i of a block comes from pointers to its fields. */
+template <int... SIZES>
+struct Fields {
+  static constexpr int FIELDS = sizeof...(SIZES), BYTES = (SIZES + ...);
+  DEVICE int size(int field) {
+    constexpr int sizes[] = {SIZES...};
+    return sizes[field];
+  }
+};
+using Pointers = const uint8_t* const*;
 
 /** Value i of 32 has the low nibble of byte i, or the high one of byte i − 16. */
 DEVICE int nibble32(const uint8_t* q, int i) { return (q[i & 15] >> (i & 16 ? 4 : 0)) & 15; }
 
 // { f16 d; i8 q[32] }
-struct Q8_0 {
-  static constexpr int VALUES = 32, BYTES = 34;
-  DEVICE float value(const uint8_t* row, int i) {
-    const uint8_t* block = blockAt<Q8_0>(row, i);
-    return loadHalf(block) * static_cast<int8_t>(block[2 + (i & 31)]);
-  }
+struct Q8_0 : Fields<2, 32> {
+  static constexpr int VALUES = 32;
+  DEVICE float value(Pointers f, int i) { return loadHalf(f[0]) * static_cast<int8_t>(f[1][i]); }
 };
 
 // { f32 d; i8 q[32] }
-struct Q8_F32 {
-  static constexpr int VALUES = 32, BYTES = 36;
-  DEVICE float value(const uint8_t* row, int i) {
-    const uint8_t* block = blockAt<Q8_F32>(row, i);
-    return fromBits(load32(block)) * static_cast<int8_t>(block[4 + (i & 31)]);
-  }
+struct Q8_F32 : Fields<4, 32> {
+  static constexpr int VALUES = 32;
+  DEVICE float value(Pointers f, int i) { return fromBits(load32(f[0])) * static_cast<int8_t>(f[1][i]); }
 };
 
 // { f16 d; u8 q[16] }
-struct Q4_0 {
-  static constexpr int VALUES = 32, BYTES = 18;
-  DEVICE float value(const uint8_t* row, int i) {
-    const uint8_t* block = blockAt<Q4_0>(row, i);
-    return loadHalf(block) * (nibble32(block + 2, i & 31) - 8);
-  }
+struct Q4_0 : Fields<2, 16> {
+  static constexpr int VALUES = 32;
+  DEVICE float value(Pointers f, int i) { return loadHalf(f[0]) * (nibble32(f[1], i) - 8); }
 };
 
-// { f16 d; f16 m; u8 q[16] }
-struct Q4_1 {
-  static constexpr int VALUES = 32, BYTES = 20;
-  DEVICE float value(const uint8_t* row, int i) {
-    const uint8_t* block = blockAt<Q4_1>(row, i);
-    return loadHalf(block) * nibble32(block + 4, i & 31) + loadHalf(block + 2);
-  }
+// { f16 d, m; u8 q[16] }
+struct Q4_1 : Fields<4, 16> {
+  static constexpr int VALUES = 32;
+  DEVICE float value(Pointers f, int i) { return loadHalf(f[0]) * nibble32(f[1], i) + loadHalf(f[0] + 2); }
 };
 
 // { f16 d; u8 fifthBits[4]; u8 q[16] }
-struct Q5_0 {
-  static constexpr int VALUES = 32, BYTES = 22;
-  DEVICE float value(const uint8_t* row, int i) {
-    const uint8_t* block = blockAt<Q5_0>(row, i);
-    const int fifth = (load32(block + 2) >> (i & 31)) & 1;
-    return loadHalf(block) * (nibble32(block + 6, i & 31) + 16 * fifth - 16);
+struct Q5_0 : Fields<2, 4, 16> {
+  static constexpr int VALUES = 32;
+  DEVICE float value(Pointers f, int i) {
+    const int fifth = (load32(f[1]) >> i) & 1;
+    return loadHalf(f[0]) * (nibble32(f[2], i) + 16 * fifth - 16);
   }
 };
 
-// { f16 d; f16 m; u8 fifthBits[4]; u8 q[16] }
-struct Q5_1 {
-  static constexpr int VALUES = 32, BYTES = 24;
-  DEVICE float value(const uint8_t* row, int i) {
-    const uint8_t* block = blockAt<Q5_1>(row, i);
-    const int fifth = (load32(block + 4) >> (i & 31)) & 1;
-    return loadHalf(block) * (nibble32(block + 8, i & 31) + 16 * fifth) + loadHalf(block + 2);
+// { f16 d, m; u8 fifthBits[4]; u8 q[16] }
+struct Q5_1 : Fields<4, 4, 16> {
+  static constexpr int VALUES = 32;
+  DEVICE float value(Pointers f, int i) {
+    const int fifth = (load32(f[1]) >> i) & 1;
+    return loadHalf(f[0]) * (nibble32(f[2], i) + 16 * fifth) + loadHalf(f[0] + 2);
   }
 };
 
 /** Two bits of value i of 256: bits 2(i/32).. of byte i % 32 of its half of 128. */
 DEVICE int twoBits(const uint8_t* q, int i) { return (q[32 * (i >> 7) + (i & 31)] >> (2 * ((i >> 5) & 3))) & 3; }
 
-// { u8 scaleAndMin[16]; u8 q[64]; f16 d; f16 dmin }
-struct Q2_K {
-  static constexpr int VALUES = 256, BYTES = 84;
-  DEVICE float value(const uint8_t* row, int i) {
-    const uint8_t* block = blockAt<Q2_K>(row, i);
-    i &= 255;
-    const int scales = block[i >> 4];
-    return loadHalf(block + 80) * ((scales & 15) * twoBits(block + 16, i)) - loadHalf(block + 82) * (scales >> 4);
+// { u8 scaleAndMin[16]; u8 q[64]; f16 d, dmin }
+struct Q2_K : Fields<16, 64, 4> {
+  static constexpr int VALUES = 256;
+  DEVICE float value(Pointers f, int i) {
+    const int scales = f[0][i >> 4];
+    return loadHalf(f[2]) * ((scales & 15) * twoBits(f[1], i)) - loadHalf(f[2] + 2) * (scales >> 4);
   }
 };
 
 // { u8 high[32]; u8 q[64]; u8 scales[12]; f16 d }: bit i/32 of high byte i % 32 spares value i the −4; scale j is six bits,
 // four in a nibble of byte j % 8 and two in byte 8 + j % 4, less 32
-struct Q3_K {
-  static constexpr int VALUES = 256, BYTES = 110;
-  DEVICE float value(const uint8_t* row, int i) {
-    const uint8_t* block = blockAt<Q3_K>(row, i);
-    i &= 255;
+struct Q3_K : Fields<32, 64, 12, 2> {
+  static constexpr int VALUES = 256;
+  DEVICE float value(Pointers f, int i) {
     const int j = i >> 4;
-    const int low = (block[96 + (j & 7)] >> (j & 8 ? 4 : 0)) & 15;
-    const int scale = (low | ((block[104 + (j & 3)] >> (2 * (j >> 2))) & 3) << 4) - 32;
-    const int high = (block[i & 31] >> (i >> 5)) & 1;
-    return loadHalf(block + 108) * (scale * (twoBits(block + 32, i) + 4 * high - 4));
+    const int low = (f[2][j & 7] >> (j & 8 ? 4 : 0)) & 15;
+    const int scale = (low | ((f[2][8 + (j & 3)] >> (2 * (j >> 2))) & 3) << 4) - 32;
+    const int high = (f[0][i & 31] >> (i >> 5)) & 1;
+    return loadHalf(f[3]) * (scale * (twoBits(f[1], i) + 4 * high - 4));
   }
 };
 
@@ -121,135 +109,115 @@ DEVICE int scale6(const uint8_t* packed, int j, bool isMin) {
   return low | (packed[j - 4 + (isMin ? 4 : 0)] >> 6) << 4;
 }
 
-// { f16 d; f16 dmin; u8 scalesAndMins[12]; u8 q[128] }: 64 values to 32 bytes, low nibbles first
-struct Q4_K {
-  static constexpr int VALUES = 256, BYTES = 144;
-  DEVICE float value(const uint8_t* row, int i) {
-    const uint8_t* block = blockAt<Q4_K>(row, i);
-    i &= 255;
+/** d · scale · q − dmin · min, of a head { f16 d, dmin; u8 scalesAndMins[12] } */
+DEVICE float scaled6(const uint8_t* head, int j, int q) {
+  return loadHalf(head) * (scale6(head + 4, j, false) * q) - loadHalf(head + 2) * scale6(head + 4, j, true);
+}
+
+// { head[16]; u8 q[128] }: 64 values to 32 bytes, low nibbles first
+struct Q4_K : Fields<16, 128> {
+  static constexpr int VALUES = 256;
+  DEVICE float value(Pointers f, int i) {
     const int j = i >> 5;
-    const int q = (block[16 + 32 * (j >> 1) + (i & 31)] >> (4 * (j & 1))) & 15;
-    return loadHalf(block) * (scale6(block + 4, j, false) * q) - loadHalf(block + 2) * scale6(block + 4, j, true);
+    return scaled6(f[0], j, (f[1][32 * (j >> 1) + (i & 31)] >> (4 * (j & 1))) & 15);
   }
 };
 
 // as Q4_K with u8 fifthBits[32] before q: bit j of byte i belongs to value i of sub-block j
-struct Q5_K {
-  static constexpr int VALUES = 256, BYTES = 176;
-  DEVICE float value(const uint8_t* row, int i) {
-    const uint8_t* block = blockAt<Q5_K>(row, i);
-    i &= 255;
+struct Q5_K : Fields<16, 32, 128> {
+  static constexpr int VALUES = 256;
+  DEVICE float value(Pointers f, int i) {
     const int j = i >> 5;
-    const int low = (block[48 + 32 * (j >> 1) + (i & 31)] >> (4 * (j & 1))) & 15;
-    const int q = low + 16 * ((block[16 + (i & 31)] >> j) & 1);
-    return loadHalf(block) * (scale6(block + 4, j, false) * q) - loadHalf(block + 2) * scale6(block + 4, j, true);
+    const int low = (f[2][32 * (j >> 1) + (i & 31)] >> (4 * (j & 1))) & 15;
+    return scaled6(f[0], j, low + 16 * ((f[1][i & 31] >> j) & 1));
   }
 };
 
 // { u8 low[128]; u8 high[64]; i8 scales[16]; f16 d }: in a half of 128, value i has a nibble of low byte i % 64 and bits
 // 2(i/32).. of high byte i % 32
-struct Q6_K {
-  static constexpr int VALUES = 256, BYTES = 210;
-  DEVICE float value(const uint8_t* row, int i) {
-    const uint8_t* block = blockAt<Q6_K>(row, i);
-    i &= 255;
-    const int low = (block[64 * (i >> 7) + (i & 63)] >> (4 * ((i >> 6) & 1))) & 15;
-    const int scale = static_cast<int8_t>(block[192 + (i >> 4)]);
-    return loadHalf(block + 208) * (scale * ((low | twoBits(block + 128, i) << 4) - 32));
+struct Q6_K : Fields<128, 64, 16, 2> {
+  static constexpr int VALUES = 256;
+  DEVICE float value(Pointers f, int i) {
+    const int low = (f[0][64 * (i >> 7) + (i & 63)] >> (4 * ((i >> 6) & 1))) & 15;
+    return loadHalf(f[3]) * (static_cast<int8_t>(f[2][i >> 4]) * ((low | twoBits(f[1], i) << 4) - 32));
   }
 };
 
 /** The 16 values of a nibble in IQ4_NL and IQ4_XS, four to a word (ggml-common.h, kvalues_iq4nl). */
-DEVICE int iq4Level(int nibble) {
-  const uint32_t word = nibble < 8 ? (nibble < 4 ? 0xbfad9881u : 0xf6eaddcfu) : (nibble < 12 ? 0x26190d01u : 0x71594535u);
-  return static_cast<int8_t>(word >> (8 * (nibble & 3)));
+DEVICE uint32_t iq4Levels(int word) {
+  return word < 2 ? (word == 0 ? 0xbfad9881u : 0xf6eaddcfu) : (word == 2 ? 0x26190d01u : 0x71594535u);
 }
+DEVICE int iq4Level(int nibble) { return static_cast<int8_t>(iq4Levels(nibble / 4) >> (8 * (nibble & 3))); }
 
 // { f16 d; u8 q[16] }
-struct IQ4_NL {
-  static constexpr int VALUES = 32, BYTES = 18;
-  DEVICE float value(const uint8_t* row, int i) {
-    const uint8_t* block = blockAt<IQ4_NL>(row, i);
-    return loadHalf(block) * iq4Level(nibble32(block + 2, i & 31));
-  }
+struct IQ4_NL : Fields<2, 16> {
+  static constexpr int VALUES = 32;
+  DEVICE float value(Pointers f, int i) { return loadHalf(f[0]) * iq4Level(nibble32(f[1], i)); }
 };
 
-// { f16 d; u16 scaleHighs; u8 scaleLows[4]; u8 q[8][16] }
-struct IQ4_XS {
-  static constexpr int VALUES = 256, BYTES = 136;
-  DEVICE float value(const uint8_t* row, int i) {
-    const uint8_t* block = blockAt<IQ4_XS>(row, i);
-    i &= 255;
-    const int j = i >> 5;
-    const int low = (block[4 + (j >> 1)] >> (4 * (j & 1))) & 15;
-    const int scale = (low | ((load16(block + 2) >> (2 * j)) & 3) << 4) - 32;
-    return loadHalf(block) * (scale * iq4Level(nibble32(block + 8 + 16 * j, i & 31)));
-  }
-};
-
-/** Value i of a row of `cols`. */
-template <class F>
-DEVICE float valueOf(F, const uint8_t* row, int i, int) {
-  return F::value(row, i);
+/** Scale j of 8 of IQ4_XS, of a head { f16 d; u16 scaleHighs; u8 scaleLows[4] }. */
+DEVICE int iq4Scale(uint32_t highs, uint32_t lows, int j) {
+  return static_cast<int>(((lows >> (4 * j)) & 15) | ((highs >> (2 * j)) & 3) << 4) - 32;
 }
 
+// { head[8]; u8 q[8][16] }
+struct IQ4_XS : Fields<8, 128> {
+  static constexpr int VALUES = 256;
+  DEVICE float value(Pointers f, int i) {
+    const int j = i >> 5;
+    const int scale = iq4Scale(load16(f[0] + 2), load32(f[0] + 4), j);
+    return loadHalf(f[0]) * (scale * iq4Level(nibble32(f[1] + 16 * j, i & 31)));
+  }
+};
+
+/** Bytes of `count` numbers as files and caches have them: block behind block. */
 template <class F>
-DEVICE size_t strideOf(F, int cols) {
-  return static_cast<size_t>(cols / F::VALUES) * F::BYTES;
+DEVICE size_t storedBytes(int count) {
+  return static_cast<size_t>(count / F::VALUES) * F::BYTES;
+}
+
+// In a GPU's memory a row of blocks is in planes: the first fields of all blocks, then the second ones, and so on, each plane a multiple
+// of 16 bytes, so that loads are whole and aligned.
+
+/** Where plane `field` of a row begins, or the next row after the last. */
+template <class F>
+DEVICE size_t planeAt(int field, int blocks) {
+  size_t at = 0;
+#pragma unroll
+  for (int f = 0; f < field; f++) at += (static_cast<size_t>(blocks) * F::size(f) + 15) / 16 * 16;
+  return at;
+}
+
+/** Field `field` of block b of a row. */
+template <class F>
+DEVICE const uint8_t* fieldAt(const uint8_t* row, int field, int b, int blocks) {
+  return row + planeAt<F>(field, blocks) + static_cast<size_t>(b) * F::size(field);
 }
 
 /** Bytes from a row to the next. */
 template <class F>
 DEVICE size_t rowBytes(int cols) {
-  return strideOf(F(), cols);
+  if constexpr (F::VALUES == 1) return static_cast<size_t>(cols) * F::BYTES;
+  else return planeAt<F>(F::FIELDS, cols / F::VALUES);
 }
 
-/**
- * How rows of F lie in a GPU's memory if F's blocks are not of whole 16 bytes: first all blocks' numbers, then their scales, and zeros
- * to a multiple of 16 bytes, so that loads are whole and aligned.
- */
+/** Value i of a row of `cols`. */
 template <class F>
-struct Planar {
-  static constexpr int VALUES = F::VALUES, BYTES = F::BYTES;
-};
-
-template <class F>
-DEVICE size_t strideOf(Planar<F>, int cols) {
-  return (static_cast<size_t>(cols / F::VALUES) * F::BYTES + 15) / 16 * 16;
+DEVICE float valueOf(const uint8_t* row, int i, int cols) {
+  if constexpr (F::VALUES == 1) return F::value(row, i);
+  else {
+    const uint8_t* fields[F::FIELDS];
+#pragma unroll
+    for (int f = 0; f < F::FIELDS; f++) fields[f] = fieldAt<F>(row, f, i / F::VALUES, cols / F::VALUES);
+    return F::value(fields, i % F::VALUES);
+  }
 }
 
-/** Where byte `o` of block b of `blocks` is. */
-DEVICE size_t placeOf(Q8_0, int blocks, int b, int o) { return o < 2 ? 32 * blocks + 2 * b + o : 32 * b + o - 2; }
-DEVICE size_t placeOf(Q4_0, int blocks, int b, int o) { return o < 2 ? 16 * blocks + 2 * b + o : 16 * b + o - 2; }
-DEVICE size_t placeOf(Q6_K, int blocks, int b, int o) {
-  if (o < 128) return 128 * b + o;
-  if (o < 192) return 128 * blocks + 64 * b + o - 128;
-  return o < 208 ? 192 * blocks + 16 * b + o - 192 : 208 * blocks + 2 * b + o - 208;
-}
-
-DEVICE float valueOf(Planar<Q8_0>, const uint8_t* row, int i, int cols) {
-  return loadHalf(row + cols + 2 * (i / 32)) * static_cast<int8_t>(row[i]);
-}
-DEVICE float valueOf(Planar<Q4_0>, const uint8_t* row, int i, int cols) {
-  return loadHalf(row + cols / 2 + 2 * (i / 32)) * (nibble32(row + 16 * (i / 32), i & 31) - 8);
-}
-DEVICE float valueOf(Planar<Q6_K>, const uint8_t* row, int i, int cols) {
-  const int b = i / 256, blocks = cols / 256;
-  i &= 255;
-  const int low = (row[128 * b + 64 * (i >> 7) + (i & 63)] >> (4 * ((i >> 6) & 1))) & 15;
-  const int scale = static_cast<int8_t>(row[192 * blocks + 16 * b + (i >> 4)]);
-  return loadHalf(row + 208 * blocks + 2 * b) * (scale * ((low | twoBits(row + 128 * blocks + 64 * b, i) << 4) - 32));
-}
-
-#define FOR_EACH_PLANAR(X) X(q8_0, Q8_0) X(q4_0, Q4_0) X(q6_k, Q6_K)
-
-/** Floats, and formats of integers that are multiplied as such. */
 #define FOR_EACH_FLOAT(X) X(f32, F32) X(f16, F16) X(bf16, BF16)
-#define FOR_EACH_INTEGER(X) X(q8_0, Planar<Q8_0>) X(q4_0, Planar<Q4_0>) X(q4_k, Q4_K) X(q6_k, Planar<Q6_K>)
-#define FOR_EACH_OTHER(X) \
-  X(q8_f32, Q8_F32) X(q4_1, Q4_1) X(q5_0, Q5_0) X(q5_1, Q5_1) X(q2_k, Q2_K) X(q3_k, Q3_K) X(q5_k, Q5_K) X(iq4_nl, IQ4_NL) \
-  X(iq4_xs, IQ4_XS)
-#define FOR_EACH_FORMAT(X) FOR_EACH_FLOAT(X) FOR_EACH_INTEGER(X) FOR_EACH_OTHER(X)
+#define FOR_EACH_QUANTISED(X) \
+  X(q8_0, Q8_0) X(q8_f32, Q8_F32) X(q4_0, Q4_0) X(q4_1, Q4_1) X(q5_0, Q5_0) X(q5_1, Q5_1) X(q2_k, Q2_K) X(q3_k, Q3_K) X(q4_k, Q4_K) \
+  X(q5_k, Q5_K) X(q6_k, Q6_K) X(iq4_nl, IQ4_NL) X(iq4_xs, IQ4_XS)
+#define FOR_EACH_FORMAT(X) FOR_EACH_FLOAT(X) FOR_EACH_QUANTISED(X)
 
 /** Caches are written number by number, and have blocks as files do. */
 #define FOR_EACH_CACHE_FORMAT(X) X(f32, F32) X(f16, F16) X(q8_0, Q8_0)

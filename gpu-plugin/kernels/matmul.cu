@@ -16,7 +16,7 @@ DEVICE void matmul(float* out, const float* x, const uint8_t* w, int n, int rows
       const int k = from + i % STEP, t = firstToken + i / STEP, r = firstRow + i / STEP;
       const int at = (i % STEP) * (TILE + 1) + i / STEP;
       tokens[at] = t < n && k < cols ? x[static_cast<size_t>(t) * cols + k] : 0;
-      weights[at] = r < rows && k < cols ? valueOf(F(), w + r * rowBytes<F>(cols), k, cols) : 0;
+      weights[at] = r < rows && k < cols ? valueOf<F>(w + r * rowBytes<F>(cols), k, cols) : 0;
     }
     __syncthreads();
     addProducts(sums, tokens, weights);

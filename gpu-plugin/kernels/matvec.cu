@@ -1,6 +1,6 @@
 #include "matvec.cuh"
 
-// Weights as floats: F32, F16 and BF16 in loads of 16 bytes, other formats value by value.
+// Weights as floats, in loads of 16 bytes.
 
 /** Loads of a row that are on their way at once. */
 constexpr int AHEAD = 4;
@@ -10,45 +10,43 @@ template <class F, int N>
 DEVICE void addRows(float (&sums)[2][N], const Pair& pair, const float* x, int n, int cols) {
   const int lane = threadIdx.x & 31;
   int from = lane;
-  if constexpr (F::VALUES == 1) {
-    // rows of whole loads begin at multiples of 16 bytes
-    constexpr int EACH = 16 / F::BYTES;
-    const int step = 32 * EACH;
-    for (int begin = lane * EACH; cols % EACH == 0 && begin < cols; begin += step * AHEAD) {
-      uint4 loaded[2][AHEAD];
+  // rows of whole loads begin at multiples of 16 bytes
+  constexpr int EACH = 16 / F::BYTES;
+  const int step = 32 * EACH;
+  for (int begin = lane * EACH; cols % EACH == 0 && begin < cols; begin += step * AHEAD) {
+    uint4 loaded[2][AHEAD];
 #pragma unroll
-      for (int a = 0; a < AHEAD; a++) {
-        const size_t at = static_cast<size_t>(begin + a * step) * F::BYTES;
-        if (begin + a * step >= cols) break;
-        loaded[0][a] = loadOnce(pair.w[0] + at);
-        loaded[1][a] = loadOnce(pair.w[1] + at);
-      }
+    for (int a = 0; a < AHEAD; a++) {
+      const size_t at = static_cast<size_t>(begin + a * step) * F::BYTES;
+      if (begin + a * step >= cols) break;
+      loaded[0][a] = loadOnce(pair.w[0] + at);
+      loaded[1][a] = loadOnce(pair.w[1] + at);
+    }
 #pragma unroll
-      for (int a = 0; a < AHEAD; a++) {
-        if (begin + a * step >= cols) break;
-        const auto* first = reinterpret_cast<const uint8_t*>(&loaded[0][a]);
-        const auto* second = reinterpret_cast<const uint8_t*>(&loaded[1][a]);
+    for (int a = 0; a < AHEAD; a++) {
+      if (begin + a * step >= cols) break;
+      const auto* first = reinterpret_cast<const uint8_t*>(&loaded[0][a]);
+      const auto* second = reinterpret_cast<const uint8_t*>(&loaded[1][a]);
 #pragma unroll
-        for (int t = 0; t < N; t++) {
-          if (t >= n) break;
-          const float* y = x + static_cast<size_t>(t) * cols + begin + a * step;
+      for (int t = 0; t < N; t++) {
+        if (t >= n) break;
+        const float* y = x + static_cast<size_t>(t) * cols + begin + a * step;
 #pragma unroll
-          for (int i = 0; i < EACH; i += 4) {
-            const float4 four = *reinterpret_cast<const float4*>(y + i);
-            const float numbers[4] = {four.x, four.y, four.z, four.w};
+        for (int i = 0; i < EACH; i += 4) {
+          const float4 four = *reinterpret_cast<const float4*>(y + i);
+          const float numbers[4] = {four.x, four.y, four.z, four.w};
 #pragma unroll
-            for (int j = 0; j < 4; j++) {
-              sums[0][t] += F::value(first, i + j) * numbers[j];
-              sums[1][t] += F::value(second, i + j) * numbers[j];
-            }
+          for (int j = 0; j < 4; j++) {
+            sums[0][t] += F::value(first, i + j) * numbers[j];
+            sums[1][t] += F::value(second, i + j) * numbers[j];
           }
         }
       }
     }
-    if (cols % EACH == 0) from = cols;
   }
+  if (cols % EACH == 0) from = cols;
   for (int i = from; i < cols; i += 32) {
-    const float first = valueOf(F(), pair.w[0], i, cols), second = valueOf(F(), pair.w[1], i, cols);
+    const float first = F::value(pair.w[0], i), second = F::value(pair.w[1], i);
 #pragma unroll
     for (int t = 0; t < N; t++) {
       if (t >= n) break;
@@ -93,12 +91,9 @@ DEVICE void matvecGated(const Matrices& m, const float* x, int n, int cols) {
   } \
   REGISTER_KERNEL(name);
 
-#define MATVEC_ONE(dtype, Format) \
+#define MATVEC(dtype, Format) \
   MATVEC_OF(matvec_one_##dtype, Format, 1) \
-  MATVEC_GATED_OF(matvec_gated_one_##dtype, Format, 1)
-#define MATVEC_FEW(dtype, Format) \
+  MATVEC_GATED_OF(matvec_gated_one_##dtype, Format, 1) \
   MATVEC_OF(matvec_few_##dtype, Format, FEW) \
   MATVEC_GATED_OF(matvec_gated_few_##dtype, Format, FEW)
-FOR_EACH_FLOAT(MATVEC_ONE)
-FOR_EACH_FLOAT(MATVEC_FEW)
-FOR_EACH_OTHER(MATVEC_FEW)
+FOR_EACH_FLOAT(MATVEC)

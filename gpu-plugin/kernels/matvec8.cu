@@ -1,8 +1,8 @@
 #include "matvec.cuh"
-#include "matvec8.cuh"
+#include "matvec8_k.cuh"
 
-// out = x · wᵀ for few tokens and the formats that most models come in, by integer products of four (dp4a): activations are
-// rounded to eight bits per 32 values first, so that a weight costs a quarter of an instruction, not four.
+// out = x · wᵀ for few tokens and quantised weights, by integer products of four (dp4a): activations are rounded to eight bits per 32
+// values first, so that a weight costs a quarter of an instruction, not four.
 
 /**
  * A number of each lane, 32 that follow one another, as bytes q with d = max|x| / 127; factors: d and d · Σq of each 16, which a
@@ -56,14 +56,15 @@ DEVICE int dot16(const int (&bytes)[4], const uint4& x) {
 template <class F, int N>
 DEVICE void addRows8(float (&sums)[2][N], const Pair& pair, const uint4* q, const float2* factors, int n, int cols) {
   using Load = Raw<F>;
+  using Loaded = decltype(Load::load(nullptr, 0, 0));
   const int units = cols / 32, runs = cols / 16;
   for (int begin = threadIdx.x & 31; begin < units; begin += 32 * Load::AHEAD) {
-    Load loaded[2][Load::AHEAD];
+    Loaded loaded[2][Load::AHEAD];
 #pragma unroll
     for (int a = 0; a < Load::AHEAD; a++) {
       if (begin + 32 * a >= units) break;
 #pragma unroll
-      for (int r = 0; r < 2; r++) loaded[r][a] = Load::load(pair.w[r], begin + 32 * a, cols);
+      for (int r = 0; r < 2; r++) loaded[r][a] = Load::load(pair.w[r], begin + 32 * a, cols / F::VALUES);
     }
 #pragma unroll
     for (int a = 0; a < Load::AHEAD; a++) {
@@ -119,4 +120,4 @@ DEVICE void matvec8Gated(const Matrices& m, const uint4* q, const float2* factor
 #define MATVEC8(dtype, Format) \
   MATVEC8_OF(matvec8_one_##dtype, matvec8_gated_one_##dtype, Format, 1) \
   MATVEC8_OF(matvec8_few_##dtype, matvec8_gated_few_##dtype, Format, FEW)
-FOR_EACH_INTEGER(MATVEC8)
+FOR_EACH_QUANTISED(MATVEC8)

@@ -4,17 +4,22 @@
 template <class F>
 DEVICE void planes(uint8_t* to, const uint8_t* from, int cols) {
   const int blocks = cols / F::VALUES;
-  const size_t stored = static_cast<size_t>(blocks) * F::BYTES, stride = rowBytes<Planar<F>>(cols);
-  from += blockIdx.x * stored;
-  to += blockIdx.x * stride;
-  for (size_t i = 2 * threadIdx.x; i < stride; i += 2 * blockDim.x) {
-    const int b = static_cast<int>(i / F::BYTES), o = static_cast<int>(i % F::BYTES);
-    if (i < stored) *reinterpret_cast<uint16_t*>(to + placeOf(F(), blocks, b, o)) = load16(from + i);
-    else *reinterpret_cast<uint16_t*>(to + i) = 0;
+  from += blockIdx.x * storedBytes<F>(cols);
+  to += blockIdx.x * rowBytes<F>(cols);
+#pragma unroll
+  for (int f = 0; f < F::FIELDS; f++) {
+    int before = 0;
+    for (int other = 0; other < f; other++) before += F::size(other);
+    const int halves = F::size(f) / 2, plane = static_cast<int>(planeAt<F>(f + 1, blocks) - planeAt<F>(f, blocks)) / 2;
+    auto* at = reinterpret_cast<uint16_t*>(to + planeAt<F>(f, blocks));
+    for (int i = threadIdx.x; i < plane; i += blockDim.x) {
+      const int b = i / halves;
+      at[i] = b < blocks ? load16(from + static_cast<size_t>(b) * F::BYTES + before + 2 * (i % halves)) : 0;
+    }
   }
 }
 
 #define PLANES(dtype, Format) \
   KERNEL planes_##dtype(uint8_t* to, const uint8_t* from, int cols) { planes<Format>(to, from, cols); } \
   REGISTER_KERNEL(planes_##dtype);
-FOR_EACH_PLANAR(PLANES)
+FOR_EACH_QUANTISED(PLANES)

@@ -166,6 +166,13 @@ static inline int __dp4a(int a, int b, int c) {
   for (int i = 0; i < 32; i += 8) c += static_cast<int8_t>(a >> i) * static_cast<int8_t>(b >> i);
   return c;
 }
+/** Four of the eight bytes of a and b, each chosen by three bits of a nibble. */
+static inline unsigned __byte_perm(unsigned a, unsigned b, unsigned places) {
+  const uint64_t bytes = static_cast<uint64_t>(b) << 32 | a;
+  unsigned result = 0;
+  for (int i = 0; i < 4; i++) result |= static_cast<unsigned>(bytes >> (8 * (places >> (4 * i) & 7)) & 255) << (8 * i);
+  return result;
+}
 static inline int atomicMin(int* p, int value) {
   const int old = *p;
   *p = std::min(old, value);
