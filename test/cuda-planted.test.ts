@@ -159,8 +159,8 @@ const BUGS: Record<string, { plant: NonNullable<MockOptions['plant']>; run: Run 
   'sixteen activations that meet the wrong weights': {
     plant: {
       file: 'matvec8.cuh',
-      replace: 'Runs runs = {{}, {2 * u, 2 * u + 1}, {d, d}, {8 * d',
-      by: 'Runs runs = {{}, {2 * u, 2 * u}, {d, d}, {8 * d',
+      replace: '{2 * u, 2 * u + 1}, {d, d}, {min',
+      by: '{2 * u, 2 * u}, {d, d}, {min',
     },
     run: matmulOf('q4_0', 2, 9, 128),
   },
@@ -172,12 +172,8 @@ const BUGS: Record<string, { plant: NonNullable<MockOptions['plant']>; run: Run 
     },
     run: matmulOf('q4_0', 1, 9, 128),
   },
-  'scales that lie where another row begins': {
-    plant: {
-      file: 'formats.cuh',
-      replace: 'return o < 2 ? 16 * blocks',
-      by: 'return o < 2 ? 16 * blocks + 2',
-    },
+  'the first field of a block in each of its planes': {
+    plant: { file: 'planes.cu', replace: 'before + 2 * (i', by: '2 * (i' },
     run: matmulOf('q4_0', 1, 9, 128),
   },
   'threads of a block at different barriers': {
