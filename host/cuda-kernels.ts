@@ -21,7 +21,13 @@ export const KERNELS: Record<string, string> = {
   sample: 'pppififfd',
   finite_f32: 'ppii',
   finite_16: 'ppiii',
+  matmul_f32: 'pppiii',
+  narrow_scaled: 'pppii',
+  gemm_sum: 'pppiiiii',
 };
+/** What all products on tensor cores take. */
+export const GEMM = 'ppppiiiii';
+for (const dtype of ['bf16', 'f16']) KERNELS[`gemm_nt_${dtype}`] = GEMM;
 /** Formats whose weights meet few tokens as integers (matvec8.cu): the activations are rounded to eight bits then. */
 export const INTEGER: DType[] = ['q8_0', 'q4_0', 'q4_k', 'q6_k'];
 /** Formats that meet a single token in a kernel of its own (matvec.cu), and few in another. */
@@ -31,7 +37,8 @@ export const PLANAR: DType[] = ['q8_0', 'q4_0', 'q6_k'];
 
 for (const dtype of Object.keys(BLOCK) as DType[]) {
   KERNELS[`embedding_${dtype}`] = 'pppi';
-  KERNELS[`matmul_${dtype}`] = 'pppiii';
+  KERNELS[`narrow_${dtype}`] = 'ppi';
+  if (dtype !== 'f32') KERNELS[`gemm_few_${dtype}`] = GEMM;
   const integer = INTEGER.includes(dtype);
   for (const count of integer || FLOAT.includes(dtype) ? ['one', 'few'] : ['few']) {
     const [name, tokens] = integer ? ['matvec8', 'pp'] : ['matvec', 'p'];
@@ -56,3 +63,7 @@ export function matvecName(kind: '' | 'gated_', dtype: DType, n: number): string
 
 /** Bytes of dynamic shared memory that kernels are launched with, none if they are not here. */
 export const SHARED_BYTES: Record<string, number> = {};
+// gemm.cuh: four steps of 32 values of k of both sides of a tile
+for (const name of ['nt_bf16', 'nt_f16', 'nn_bf16', 'tn_bf16'])
+  SHARED_BYTES[`gemm_${name}`] = 4 * (128 + 256) * 64;
+for (const dtype of Object.keys(BLOCK)) SHARED_BYTES[`gemm_few_${dtype}`] = 4 * (64 + 128) * 64;
