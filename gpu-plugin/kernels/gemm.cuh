@@ -124,6 +124,7 @@ DEVICE void gemm(float* out, const void* a, const void* b, const float* scales, 
   }
 
   out += static_cast<size_t>(blockIdx.y) * m * stride;
+  const bool aligned = (reinterpret_cast<uintptr_t>(out) | 4 * static_cast<uintptr_t>(stride)) % sizeof(float2) == 0;
 #pragma unroll
   for (int i = 0; i < ROWS / 8; i++) {
     const int row = firstRow + warpRow + 8 * i + lane / 4;
@@ -133,7 +134,7 @@ DEVICE void gemm(float* out, const void* a, const void* b, const float* scales, 
     for (int j = 0; j < COLS / 8; j++) {
       const int col = firstCol + warpCol + 8 * j + 2 * (lane % 4);
       const float x = scale * sums[i / 2][j][i % 2 * 2], y = scale * sums[i / 2][j][i % 2 * 2 + 1];
-      if (col < n) putTwo(out + static_cast<size_t>(row) * stride + col, x, y, col + 1 < n, stride % 2 == 0, add);
+      if (col < n) putTwo(out + static_cast<size_t>(row) * stride + col, x, y, col + 1 < n, aligned, add);
     }
   }
 }

@@ -134,7 +134,8 @@ DEVICE uint4 unpack8(F16, const uint8_t* row, int cols, int i) {
   return {pairHalf(value(0), value(1)), pairHalf(value(2), value(3)), pairHalf(value(4), value(5)), pairHalf(value(6), value(7))};
 }
 DEVICE uint4 unpack8(F32, const uint8_t* row, int cols, int i) {
-  if (cols % 4 != 0) return pairsBf16([&](int j) { return i + j < cols ? F32::value(row, i + j) : 0; });
+  if (cols % 4 != 0 || reinterpret_cast<uintptr_t>(row) % sizeof(float4) != 0)
+    return pairsBf16([&](int j) { return i + j < cols ? F32::value(row, i + j) : 0; });
   const float4* from = reinterpret_cast<const float4*>(row) + i / 4;
   const float4 a = from[0], b = i + 4 < cols ? from[1] : float4{0, 0, 0, 0};
   return {pairBf16(a.x, a.y), pairBf16(a.z, a.w), pairBf16(b.x, b.y), pairBf16(b.z, b.w)};
