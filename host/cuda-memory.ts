@@ -252,7 +252,7 @@ export function checkHeadDim(headDim: number): void {
 }
 
 /** Bytes from a row to the next in a GPU's memory (formats.cuh). */
-function strideOf(dtype: DType, cols: number): number {
+export function strideOf(dtype: DType, cols: number): number {
   const bytes = rowBytes(dtype, cols);
   return PLANAR.includes(dtype) ? over(bytes, 16) * 16 : bytes;
 }
