@@ -21,7 +21,13 @@ export const KERNELS: Record<string, string> = {
   sample: 'pppififfd',
   finite_f32: 'ppii',
   finite_16: 'ppiii',
+  matmul_f32: 'pppiii',
+  narrow_scaled: 'pppii',
+  gemm_sum: 'pppiiiii',
 };
+/** What all products on tensor cores take. */
+export const GEMM = 'ppppiiiii';
+for (const dtype of ['bf16', 'f16']) KERNELS[`gemm_nt_${dtype}`] = GEMM;
 /**
  * Bytes of the fields of a block: a GPU has rows of blocks in planes, a field each (formats.cuh), and they meet few tokens as integers
  * (matvec8.cu), whose activations are rounded to eight bits then.
@@ -53,7 +59,8 @@ export function strideOf(dtype: DType, cols: number): number {
 
 for (const dtype of Object.keys(BLOCK) as DType[]) {
   KERNELS[`embedding_${dtype}`] = 'pppi';
-  KERNELS[`matmul_${dtype}`] = 'pppiii';
+  KERNELS[`narrow_${dtype}`] = 'ppi';
+  if (dtype !== 'f32') KERNELS[`gemm_few_${dtype}`] = GEMM;
   if (isQuantised(dtype)) KERNELS[`planes_${dtype}`] = 'ppi';
   const tokens = isQuantised(dtype) ? 'pp' : 'p';
   for (const n of [1, 2]) {
@@ -75,3 +82,7 @@ export function matvecName(kind: '' | 'gated_', dtype: DType, n: number): string
 
 /** Bytes of dynamic shared memory that kernels are launched with, none if they are not here. */
 export const SHARED_BYTES: Record<string, number> = {};
+// gemm.cuh: four steps of 32 values of k of both sides of a tile
+for (const name of ['nt_bf16', 'nt_f16', 'nn_bf16', 'tn_bf16'])
+  SHARED_BYTES[`gemm_${name}`] = 4 * (128 + 256) * 64;
+for (const dtype of Object.keys(BLOCK)) SHARED_BYTES[`gemm_few_${dtype}`] = 4 * (64 + 128) * 64;

@@ -87,8 +87,10 @@ export abstract class CudaMemory extends Composed {
   protected scratch(use: string, bytes: number): Buf {
     const held = this.#scratch.get(use);
     if (held && held.bytes >= bytes) return held.buf;
-    const buf = this.alloc(bytes);
-    this.#scratch.set(use, { buf, bytes });
+    // twofold at least, so that what is left behind is never more
+    const grown = Math.max(bytes, 2 * (held?.bytes ?? 0));
+    const buf = this.alloc(grown);
+    this.#scratch.set(use, { buf, bytes: grown });
     return buf;
   }
 

@@ -1,6 +1,7 @@
 import type { Backend, Buf, Cache, Tensor } from './backend.ts';
+import { CudaGemm } from './cuda-gemm.ts';
 import { isQuantised, KERNELS, matvecName } from './cuda-kernels.ts';
-import { ATTENTION, type CudaDevice, CudaMemory, over, THREADS, threadsFor, WARP } from './cuda-memory.ts';
+import { ATTENTION, type CudaDevice, over, THREADS, threadsFor, WARP } from './cuda-memory.ts';
 import { BLOCK } from './dtype.ts';
 
 /** matvec.cuh: warps of a block, two rows each. */
@@ -15,7 +16,7 @@ const BLOCKS = 512;
 /** sample.cu: candidates that a block sorts. */
 const SORTED_RUN = 2048;
 /** The kernels of a GPU behind the contract of `Backend`. */
-export class Cuda extends CudaMemory implements Backend {
+export class Cuda extends CudaGemm implements Backend {
   readonly name = 'cuda';
 
   /** @throws StateError 'out-of-memory', Error with code 'bad-kernels'; the device is closed then */
@@ -35,12 +36,12 @@ export class Cuda extends CudaMemory implements Backend {
   matmul(out: Buf, x: Buf, w: Tensor, n: number): void {
     if (n <= FEW) {
       this.#matvec([out], this.#tokens(x, w, n), [w], n, false);
-      return;
-    }
-    const { buf, dtype, rows, cols } = w;
-    const gridX = over(rows, MATMUL.tile);
-    const gridY = over(n, MATMUL.tile);
-    this.run(`matmul_${dtype}`, gridX, gridY, MATMUL.threads, out, x, buf, n, rows, cols);
+    } else if (w.dtype === 'f32') {
+      const { buf, rows, cols } = w;
+      const gridX = over(rows, MATMUL.tile);
+      const gridY = over(n, MATMUL.tile);
+      this.run('matmul_f32', gridX, gridY, MATMUL.threads, out, x, buf, n, rows, cols);
+    } else this.matmulMany(out, x, w, n);
   }
 
   /** Few tokens as the weights meet them: themselves, or rounded. */

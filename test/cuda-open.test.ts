@@ -164,6 +164,16 @@ if (canBuildMock('open on a GPU')) {
         assert.ok(Math.abs(loss - expected[i]!) < 1e-5 * expected[i]!, `${run}: ${loss}, ${expected[i]}`);
       }
     }
+    cria(`${TRAIN} --out narrow --backend cuda --precision bf16`, driver);
+    cria(`${TRAIN} --out on --backend cuda --until 3`, driver);
+    cria(`${TRAIN} --out on --backend cuda --precision bf16 --resume`, driver);
+    for (const run of ['narrow', 'on']) {
+      assert.match(readFileSync(join(app, run, 'log.jsonl'), 'utf8'), /"precision":"bf16"/);
+      for (const [i, loss] of losses(run).entries()) {
+        assert.ok(Math.abs(loss - expected[i]!) < 1e-2 * expected[i]!, `${run}: ${loss}, ${expected[i]}`);
+      }
+    }
+    assert.match(cria(`${TRAIN} --out no --precision bf16`, '', 2), /precision: expected f32 .* got bf16/);
     assert.match(
       cria(`${TRAIN} --out two --backend cuda --ranks 2`, driver, 2),
       /ranks: expected 1 .* got 2/,

@@ -4,10 +4,10 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { MockOptions } from '../gpu-plugin/build.ts';
-import type { TrainBackend } from '../host/train/backend.ts';
-import { TrainReference } from '../host/train/reference.ts';
+import type { Precision, TrainBackend } from '../host/train/backend.ts';
 import { canBuildMock, trainCudaOnMock, withMock } from './support/gpu.ts';
 import { nmse } from './support/numbers.ts';
+import { ReferenceCuda } from './support/reference-cuda.ts';
 import { encode } from './support/stored.ts';
 import { uniform } from './support/tiny-model.ts';
 import {
@@ -50,7 +50,7 @@ const rmsnorm: Run = async b => {
 };
 
 const matmulOf =
-  (dtype: 'f16' | 'q4_0', n: number, rows: number, cols: number): Run =>
+  (dtype: 'f32' | 'f16' | 'bf16' | 'q4_0' | 'q6_k', n: number, rows: number, cols: number): Run =>
   async b => {
     const w = b.allocTensor(dtype, rows, cols);
     await b.fill(w, 0, rows, async view => view.set(encode(values(rows * cols, 3), dtype)));
@@ -119,7 +119,7 @@ const losses: Run = async b => {
   return b.readF32(loss, n);
 };
 
-const BUGS: Record<string, { plant: NonNullable<MockOptions['plant']>; run: Run }> = {
+const BUGS: Record<string, { plant: NonNullable<MockOptions['plant']>; run: Run; precision?: Precision }> = {
   'no barrier between the parts of a sum and their sum': {
     plant: {
       file: 'reduce.cuh',
@@ -134,11 +134,65 @@ const BUGS: Record<string, { plant: NonNullable<MockOptions['plant']>; run: Run 
       replace: 'addProducts(sums, tokens, weights);\n    __syncthreads();',
       by: 'addProducts(sums, tokens, weights);',
     },
-    run: matmulOf('f16', 20, 20, 128),
+    run: matmulOf('f32', 20, 20, 128),
   },
   'no bounds of the tokens of a tile': {
     plant: { file: 'matmul.cu', replace: 't < n && r < rows', by: 'r < rows' },
-    run: matmulOf('f16', 20, 64, 32),
+    run: matmulOf('f32', 20, 64, 32),
+  },
+  'no barrier before the place of a step is filled anew': {
+    plant: { file: 'gemm.cuh', replace: 'STAGES - 2>();\n    __syncthreads();', by: 'STAGES - 2>();' },
+    run: matmulOf('bf16', 20, 130, 256),
+  },
+  'a wait that is over one step too early': {
+    plant: {
+      file: 'gemm.cuh',
+      replace: 'waitForCopies<Tile::STAGES - 2>',
+      by: 'waitForCopies<Tile::STAGES - 1>',
+    },
+    run: matmulOf('f16', 20, 20, 256),
+  },
+  'pieces of a row in their own order': {
+    plant: { file: 'gemm_sides.cuh', replace: ': (row >> 1) & 3', by: ': 0' },
+    run: matmulOf('q4_0', 20, 20, 64),
+  },
+  'turned pieces in their own order': {
+    plant: { file: 'gemm_sides.cuh', replace: 'TURNED ? row & 7', by: 'TURNED ? 0' },
+    run: learning(matmul(9, 20, 40)),
+    precision: 'bf16',
+  },
+  'values beyond the end of a depth': {
+    plant: { file: 'gemm_sides.cuh', replace: ' < depth;', by: ' < depth + 8;' },
+    run: matmulOf('bf16', 20, 20, 40),
+  },
+  'rows of a product beyond its end': {
+    plant: { file: 'gemm.cuh', replace: 'if (row >= m) break;', by: '' },
+    run: matmulOf('bf16', 20, 20, 40),
+  },
+  'two columns where one is left': {
+    plant: { file: 'gemm.cuh', replace: 'col + 1 < n, aligned', by: 'true, aligned' },
+    run: matmulOf('bf16', 20, 21, 40),
+  },
+  'a step unpacked over one that is still needed': {
+    plant: { file: 'gemm.cuh', replace: 'right.finish(stage(later)', by: 'right.finish(stage(step)' },
+    run: matmulOf('q6_k', 20, 20, 512),
+  },
+  'the first part of a depth for each of them': {
+    plant: { file: 'gemm.cuh', replace: 'firstStep = blockIdx.y * share', by: 'firstStep = 0 * share' },
+    run: matmulOf('q4_0', 20, 20, 1024),
+  },
+  'the scale of the first row for all': {
+    plant: { file: 'gemm.cuh', replace: 'scales[row] : 1', by: 'scales[0] : 1' },
+    run: matmulOf('f16', 20, 20, 1),
+  },
+  'zeros that are missing at the end of a row': {
+    plant: { file: 'unpack.cuh', replace: 'i + j < cols ? F32', by: 'i + j < cols + 1 ? F32' },
+    run: matmulOf('bf16', 20, 20, 41),
+  },
+  'a gradient on tensor cores that replaces what was there': {
+    plant: { file: 'gemm.cuh', replace: 'add ? *both :', by: 'false ? *both :' },
+    run: learning(matmul(9, 20, 40)),
+    precision: 'bf16',
   },
   'no bounds in an elementwise kernel': {
     plant: { file: 'add.cu', replace: 'if (i < count) ', by: 'if (i <= count) ' },
@@ -263,11 +317,14 @@ const BUGS: Record<string, { plant: NonNullable<MockOptions['plant']>; run: Run 
 };
 
 /** What is wrong: an error of the mock driver's, or numbers. */
-async function outcome(run: Run, plant?: MockOptions['plant']): Promise<string | undefined> {
-  const expected = await run(new TrainReference({ roundActivations: true }));
+async function outcome(
+  { run, precision }: { run: Run; precision?: Precision },
+  plant?: MockOptions['plant'],
+): Promise<string | undefined> {
+  const expected = await run(new ReferenceCuda(precision));
   for (const seed of SEEDS) {
     const wrong = await withMock('SEED', seed, async () => {
-      const backend = trainCudaOnMock(plant && { plant });
+      const backend = trainCudaOnMock(plant && { plant }, precision);
       try {
         const error = nmse(await run(backend), expected);
         return error < 1e-10 ? undefined : `NMSE ${error}`;
@@ -284,11 +341,11 @@ async function outcome(run: Run, plant?: MockOptions['plant']): Promise<string |
 
 if (canBuildMock('bugs planted in CUDA kernels')) {
   test('without a bug nothing is wrong, in any order of threads', async () => {
-    for (const { run } of Object.values(BUGS)) assert.is(await outcome(run), undefined);
+    for (const bug of Object.values(BUGS)) assert.is(await outcome(bug), undefined);
   });
-  for (const [name, { plant, run }] of Object.entries(BUGS)) {
+  for (const [name, bug] of Object.entries(BUGS)) {
     test(name, async () => {
-      assert.ok(await outcome(run, plant), 'nobody saw it');
+      assert.ok(await outcome(bug, bug.plant), 'nobody saw it');
     });
   }
 }

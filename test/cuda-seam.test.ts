@@ -77,7 +77,10 @@ for (const [place, open] of Object.entries(devices())) {
     const from = Uint32Array.from({ length: 4 * 50 }, (_, i) => i + 1);
     const read = await run(device, 'seam_copy', [new Uint32Array(200), from], [50, 41]);
     const got = new Uint32Array((await read(0)).buffer);
-    assert.equal(Array.from(got), Array.from(from, (x, i) => (i < 4 * 41 ? x : 0)));
+    assert.equal(
+      Array.from(got),
+      Array.from(from, (x, i) => (i < 4 * 41 ? x : 0)),
+    );
     device.close();
   });
 

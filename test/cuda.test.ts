@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openDevice } from '../gpu-plugin/index.ts';
+import type { Backend } from '../host/backend.ts';
 import { buildModel } from '../host/build-model.ts';
 import { readModelFile } from '../host/checkpoint.ts';
 import type { Cuda } from '../host/cuda.ts';
@@ -15,6 +16,7 @@ import { Reference } from '../host/reference.ts';
 import { openSource } from '../host/sources.ts';
 import { FLIPS, GOLDEN, GOLDEN_CACHES, GOLDEN_HEADS, GOLDEN_IDS, sequence } from './support/golden.ts';
 import { canBuildMock, cudaOnMock, mockOptions, withMock } from './support/gpu.ts';
+import { Inputs } from './support/inputs.ts';
 import { type Feed, runTogether, tinyLlama } from './support/models.ts';
 import { nmse } from './support/numbers.ts';
 import { tinyModel } from './support/tiny-model.ts';
@@ -24,6 +26,10 @@ const test = suite('cuda(mock)');
 const BOUND = 1e-10;
 /** Activations rounded to eight bits, as few tokens meet integer weights, through two layers. */
 const ROUNDED = 1e-3;
+/** Operands rounded for tensor cores, as many tokens meet weights, through two layers (measured: up to a third). */
+const BF16 = 6e-5;
+const HALVES = 5e-7;
+const manyTokens = (dtype: string) => (dtype === 'F32' ? BOUND : dtype === 'F16' ? HALVES : BF16);
 
 /** Bytes that are free on the mock; another device is opened to ask, which takes some itself. */
 function freeBytes(): number {
@@ -53,8 +59,8 @@ for (const { options, cache = 'f32' } of [...GOLDEN, ...GOLDEN_HEADS, ...GOLDEN_
     // rounded keys and values may fall to another side
     const whole = cache === 'f32' ? BOUND : FLIPS;
     for (const [chunk, limit] of [
-      [60, whole],
-      [7, /^[QI]/.test(dtype!) ? ROUNDED : whole],
+      [60, Math.max(whole, manyTokens(dtype!))],
+      [7, /^[QI]/.test(dtype!) ? ROUNDED : Math.max(whole, manyTokens(dtype!))],
     ] as const) {
       const error = nmse(await logits(cudaOnMock(), chunk), expected);
       assert.ok(error < limit, `chunks of ${chunk}: NMSE ${error}`);
@@ -64,8 +70,8 @@ for (const { options, cache = 'f32' } of [...GOLDEN, ...GOLDEN_HEADS, ...GOLDEN_
 
 test('sequences of a batch do not touch each other', async () => {
   for (const [dtype, cache, bound] of [
-    ['F16', 'f32', BOUND],
-    ['Q5_0', 'f16', FLIPS],
+    ['F16', 'f32', HALVES],
+    ['Q5_0', 'f16', BF16],
     ['Q8_0', 'f32', ROUNDED],
   ] as const) {
     const feeds: Feed[] = [1, 3, 5, 2, 9].map((chunk, i) => ({
@@ -82,6 +88,54 @@ test('sequences of a batch do not touch each other', async () => {
       const error = nmse(together[i]!, alone!);
       assert.ok(error < bound, `${dtype} ${cache}, sequence ${i}: NMSE ${error}`);
     }
+  }
+});
+
+test('products on tensor cores are near those of f32, for activations of any size', async () => {
+  const [n, rows, cols] = [20, 40, 256];
+  for (const [dtype, bound] of [
+    ['f16', 2e-7],
+    ['bf16', 1e-5],
+    ['q8_0', 1e-5],
+  ] as const) {
+    for (const scale of [1e-30, 1, 1e5, 1e30]) {
+      const product = async (b: Backend) => {
+        const input = new Inputs(5);
+        const w = await input.tensor(b, dtype, rows, cols);
+        const out = b.allocF32(n * rows);
+        b.matmul(out, input.f32(b, n * cols, scale), w, n);
+        const result = await b.readF32(out, n * rows);
+        b.dispose();
+        return result.map(x => x / scale);
+      };
+      const error = nmse(await product(cudaOnMock()), await product(new Reference()));
+      assert.ok(error < bound, `${dtype} ${scale}: NMSE ${error}`);
+    }
+  }
+});
+
+test('zeros stay zeros on tensor cores, and what is not finite shows in its token alone', async () => {
+  const [n, rows, cols] = [20, 5, 64];
+  for (const dtype of ['f16', 'bf16', 'q4_0'] as const) {
+    const b = cudaOnMock();
+    const input = new Inputs(5);
+    const w = await input.tensor(b, dtype, rows, cols);
+    const x = input.values(n * cols);
+    x.fill(0, 2 * cols, 3 * cols);
+    x[4 * cols + 7] = Number.NaN;
+    x[6 * cols + 9] = Number.NEGATIVE_INFINITY;
+    const buf = b.allocF32(n * cols);
+    b.writeF32(buf, x);
+    const out = b.allocF32(n * rows);
+    b.matmul(out, buf, w, n);
+    const result = await b.readF32(out, n * rows);
+    for (let t = 0; t < n; t++) {
+      const row = [...result.subarray(t * rows, (t + 1) * rows)];
+      if (t === 2) assert.ok(row.every(v => v === 0));
+      else if (t === 4 || t === 6) assert.not.ok(row.some(Number.isFinite), `${dtype} ${t}: ${row}`);
+      else assert.ok(row.every(Number.isFinite), `${dtype} ${t}: ${row}`);
+    }
+    b.dispose();
   }
 });
 

@@ -10,6 +10,7 @@ import { BACKENDS } from './support/backends.ts';
 import { gpuBackends } from './support/gpu.ts';
 import { Inputs } from './support/inputs.ts';
 import { nmse } from './support/numbers.ts';
+import { ReferenceCuda } from './support/reference-cuda.ts';
 
 /** Formats whose groups hold small codes in planes. */
 const CODES = ['q4_1', 'q5_0', 'q5_1', 'q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k', 'iq4_nl', 'iq4_xs'] as const;
@@ -71,8 +72,8 @@ async function compare(
 ): Promise<void> {
   const backend = await make();
   const actual = await run(backend, new Inputs(seed));
-  const rounding = { roundActivations: backend.name === 'wasm', roundAsGpu: backend.name === 'cuda' };
-  const expected = await run(new Reference(rounding), new Inputs(seed));
+  const reference = backend.name === 'cuda' ? new ReferenceCuda() : new Reference({ roundActivations: true });
+  const expected = await run(reference, new Inputs(seed));
   const error = nmse(actual, expected);
   const bound = BOUND[op]!;
   assert.ok(error <= bound, `${op} ${shape}: NMSE ${error} over ${bound}`);
@@ -117,6 +118,28 @@ function opsSuite(name: string, make: () => Promise<Backend>): void {
       }
     });
   }
+
+  test('matmul of many tokens, beyond tiles and blocks of every kind', async () => {
+    for (const dtype of DTYPES) {
+      const { values } = BLOCK[dtype];
+      const shapes = [
+        [17, 130, 3 * 32],
+        [65, 259, 256],
+        [130, 131, 512],
+      ] as const;
+      for (const [n, rows, least] of shapes) {
+        const cols = values === 1 ? least + 5 : Math.max(values, least);
+        for (const width of values === 1 ? [cols, least] : [cols]) {
+          await compare(make, `matmul ${dtype}`, `${n}x${width} · ${rows}`, async (b, input) => {
+            const w = await input.tensor(b, dtype, rows, width);
+            const out = b.allocF32(n * rows);
+            b.matmul(out, input.f32(b, n * width, 3), w, n);
+            return b.readF32(out, n * rows);
+          });
+        }
+      }
+    }
+  });
 
   test('matmul of zeros, and of the most negative int8', async () => {
     for (const dtype of ['q8_0', 'q4_0', 'q8_f32'] as const) {

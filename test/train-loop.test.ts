@@ -49,6 +49,12 @@ test('a backend that is none, and a GPU where there can be none, are refused', a
   const run = (create: typeof createTrainer, backend: 'cuda') =>
     create(TINY_RUN, tinyData(TINY_RUN), { vocabSize: TINY_VOCABULARY, backend }).catch(error => error);
   assert.is((await run(createTrainer, 'gpu' as never)).code, 'option-range');
+  for (const precision of ['bf16', 'f16'] as never[]) {
+    const options = { vocabSize: TINY_VOCABULARY, precision };
+    const error = await createTrainer(TINY_RUN, tinyData(TINY_RUN), options).catch(error => error);
+    assert.is(error.code, 'option-range');
+    assert.match(error.message, /precision: expected 'f32', or 'bf16' with backend 'cuda'/);
+  }
   const { createTrainer: inPages } = await import('../host/entries/train.ts');
   assert.is((await run(inPages, 'cuda')).code, 'gpu-unavailable');
 });

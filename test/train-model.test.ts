@@ -9,6 +9,7 @@ import type { TrainBackend } from '../host/train/backend.ts';
 import { TrainLlama, type TrainLlamaOptions } from '../host/train/llama.ts';
 import { TrainReference } from '../host/train/reference.ts';
 import { TrainWasm, trainKernels } from '../host/train/wasm.ts';
+import { gpuTrainBackends } from './support/gpu.ts';
 import { hashOf, nmse } from './support/numbers.ts';
 import { TRAIN_BACKENDS } from './support/train-backends.ts';
 import { randomMicroBatch, SMALL_CONFIG, writeRandomWeights } from './support/train-models.ts';
@@ -80,6 +81,19 @@ for (const { tied, gradient, weights } of GOLDEN) {
       const [a, b] = [await learn(actual, 10), await learn(expected, 10)];
       assert.ok(nmse(a.norms, b.norms) < 1e-9, `norms ${a.norms} instead of ${b.norms}`);
       assert.ok(nmse(a.weights, b.weights) < 1e-9, `weights: ${nmse(a.weights, b.weights)}`);
+      actual.backend.dispose();
+    });
+  }
+
+  for (const [name, make] of Object.entries(gpuTrainBackends('bf16'))) {
+    test(`${label}: ${name} in bf16 within its error of the reference`, async () => {
+      const expected = smallModel(new TrainReference(), options);
+      const actual = smallModel(await make(), options);
+      const gradients = nmse(await gradientOf(actual), await gradientOf(expected));
+      assert.ok(gradients < 2e-4, `gradients: ${gradients}`);
+      const [a, b] = [await learn(actual, 10), await learn(expected, 10)];
+      assert.ok(nmse(a.norms, b.norms) < 3e-5, `norms ${nmse(a.norms, b.norms)}`);
+      assert.ok(nmse(a.weights, b.weights) < 5e-5, `weights: ${nmse(a.weights, b.weights)}`);
       actual.backend.dispose();
     });
   }

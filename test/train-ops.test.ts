@@ -5,8 +5,10 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { TrainBackend } from '../host/train/backend.ts';
 import { TrainReference } from '../host/train/reference.ts';
+import { gpuTrainBackends } from './support/gpu.ts';
 import { Inputs } from './support/inputs.ts';
 import { hashOf, nmse } from './support/numbers.ts';
+import { ReferenceCuda } from './support/reference-cuda.ts';
 import { TRAIN_BACKENDS } from './support/train-backends.ts';
 import { BOUND, LARGE, matmul, runCase as run } from './support/train-ops.ts';
 
@@ -79,6 +81,66 @@ function trainOpsSuite(name: string, make: () => Promise<TrainBackend>): void {
   test.run();
 }
 
+/** Both operands rounded to bf16 (measured: up to 4.5e-6). */
+const BF16 = 1e-5;
+
+function bf16Suite(name: string, make: () => Promise<TrainBackend>): void {
+  const test = suite(`products of bf16 in training on ${name}`);
+
+  test('forward and backward: those of rounded operands, and near those of f32', async () => {
+    // and tiles, blocks of depth and columns more than one
+    for (const kase of [...LARGE.filter(({ op }) => op === 'matmul'), matmul(530, 140, 270)]) {
+      const rounded = await run(new ReferenceCuda('bf16'), kase);
+      const exact = await run(new TrainReference(), kase);
+      for (const [what, actual] of Object.entries(await run(await make(), kase))) {
+        const error = nmse(actual, rounded[what]!);
+        assert.ok(error <= BOUND['matmul']!, `${kase.shape}, ${what}: NMSE ${error} over ${BOUND['matmul']}`);
+        // few numbers may be the small differences of large ones
+        const loss = actual.length < 1000 ? 0 : nmse(actual, exact[what]!);
+        assert.ok(loss <= BF16, `${kase.shape}, ${what}: NMSE ${loss} over ${BF16}`);
+      }
+    }
+  });
+
+  test('numbers that begin anywhere', async () => {
+    const backend = await make();
+    const random = new Inputs(9);
+    const [n, rows, cols] = [12, 16, 24];
+    const at = (count: number) => backend.part(random.f32(backend, count + 1), 1, count);
+    const tensor = { buf: at(rows * cols), dtype: 'f32' as const, rows, cols };
+    const [x, dOut, out] = [at(n * cols), at(n * rows), at(n * rows)];
+    const before = await backend.readF32(tensor.buf, rows * cols);
+    backend.matmulForward(out, x, tensor, n);
+    backend.matmulBackwardW(tensor, dOut, x, n);
+    const reference = new ReferenceCuda('bf16');
+    const keep = async (buf: number, count: number) => {
+      const copy = reference.allocF32(count);
+      reference.writeF32(copy, await backend.readF32(buf, count));
+      return copy;
+    };
+    const w = { ...tensor, buf: reference.allocF32(rows * cols) };
+    reference.writeF32(w.buf, before);
+    const [x2, dOut2, out2] = [
+      await keep(x, n * cols),
+      await keep(dOut, n * rows),
+      reference.allocF32(n * rows),
+    ];
+    reference.matmulForward(out2, x2, w, n);
+    reference.matmulBackwardW(w, dOut2, x2, n);
+    for (const [a, b, count] of [
+      [out, out2, n * rows],
+      [tensor.buf, w.buf, rows * cols],
+    ] as const) {
+      const error = nmse(await backend.readF32(a, count), await reference.readF32(b, count));
+      assert.ok(error <= BOUND['matmul']!, `NMSE ${error}`);
+    }
+    backend.dispose();
+  });
+
+  test.run();
+}
+
+for (const [name, make] of Object.entries(gpuTrainBackends('bf16'))) bf16Suite(name, make);
 for (const [name, make] of Object.entries(TRAIN_BACKENDS)) {
   if (name !== 'reference') trainOpsSuite(name, make);
 }

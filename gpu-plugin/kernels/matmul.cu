@@ -1,12 +1,10 @@
-#include "formats.cuh"
 #include "tile.cuh"
 
 /**
- * out = x · wᵀ for many tokens;  x (n, cols), w (rows, cols), out (n, rows). A block of ACROSS² threads has a tile:
- * gridX rows, gridY tokens. Weights are unpacked once for all tokens of a tile. Sums run over k in order.
+ * out = x · wᵀ for many tokens, in f32 throughout;  x (n, cols), w (rows, cols), out (n, rows). A block of ACROSS² threads has a
+ * tile: gridX rows, gridY tokens. Sums run over k in order.
  */
-template <class F>
-DEVICE void matmul(float* out, const float* x, const uint8_t* w, int n, int rows, int cols) {
+KERNEL __launch_bounds__(ACROSS* ACROSS) matmul_f32(float* out, const float* x, const float* w, int n, int rows, int cols) {
   SHARED(float, tokens, STEP * (TILE + 1));
   SHARED(float, weights, STEP * (TILE + 1));
   const int firstRow = blockIdx.x * TILE, firstToken = blockIdx.y * TILE;
@@ -16,7 +14,7 @@ DEVICE void matmul(float* out, const float* x, const uint8_t* w, int n, int rows
       const int k = from + i % STEP, t = firstToken + i / STEP, r = firstRow + i / STEP;
       const int at = (i % STEP) * (TILE + 1) + i / STEP;
       tokens[at] = t < n && k < cols ? x[static_cast<size_t>(t) * cols + k] : 0;
-      weights[at] = r < rows && k < cols ? valueOf<F>(w + r * rowBytes<F>(cols), k, cols) : 0;
+      weights[at] = r < rows && k < cols ? w[static_cast<size_t>(r) * cols + k] : 0;
     }
     __syncthreads();
     addProducts(sums, tokens, weights);
@@ -32,11 +30,4 @@ DEVICE void matmul(float* out, const float* x, const uint8_t* w, int n, int rows
     }
   }
 }
-
-#define MATMUL(dtype, Format) \
-  KERNEL __launch_bounds__(ACROSS * ACROSS) \
-      matmul_##dtype(float* out, const float* x, const uint8_t* w, int n, int rows, int cols) { \
-    matmul<Format>(out, x, w, n, rows, cols); \
-  } \
-  REGISTER_KERNEL(matmul_##dtype);
-FOR_EACH_FORMAT(MATMUL)
+REGISTER_KERNEL(matmul_f32);

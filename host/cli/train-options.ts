@@ -71,6 +71,7 @@ const wholeOptions: {
   splitSeed: Option<number>;
   ranks: Option<number>;
   backend: Option<'wasm' | 'cuda'>;
+  precision: Option<'f32' | 'bf16'>;
   logEvery: Option<number>;
 } = {
   tokenizer: text('FILE', 'the vocabulary: a GGUF file or a tokenizer.model'),
@@ -82,6 +83,7 @@ const wholeOptions: {
   splitSeed: integer('N', { min: 0 }, 'of the choice of documents; default: seed'),
   ranks: integer('N', { min: 1, max: 64 }, 'threads that compute; default 1; the same bits with any number'),
   backend: choice(['wasm', 'cuda'], 'cuda: on a GPU, by the package cria-cuda; default wasm'),
+  precision: choice(['f32', 'bf16'], 'of what is multiplied; bf16 with --backend cuda; default f32'),
   logEvery: integer(
     'N',
     { min: 1, max: MOST },
@@ -107,6 +109,7 @@ export interface TrainJob {
   cache: string | undefined;
   ranks: number;
   backend: 'wasm' | 'cuda';
+  precision: 'f32' | 'bf16';
   logEvery: number;
 }
 
@@ -133,8 +136,10 @@ export async function readJob(
   if (all.out === undefined) throw new UsageError('--out is missing: the folder of the run');
   if (all.backend === 'cuda' && (all.ranks ?? 1) > 1)
     throw new UsageError(`--ranks: expected 1 with --backend cuda, got ${all.ranks}`);
+  if (all.precision === 'bf16' && all.backend !== 'cuda')
+    throw new UsageError('--precision: expected f32 without --backend cuda, got bf16');
   const part = (keys: object) => Object.fromEntries(Object.entries(all).filter(([key]) => key in keys));
-  const { tokenizer, from, out, cache, ranks = 1, backend = 'wasm', logEvery = 10 } = all;
+  const { tokenizer, from, out, cache, ranks = 1, backend = 'wasm', precision = 'f32', logEvery = 10 } = all;
   return {
     config: part(TRAIN_RULES),
     plan: part(RUN_PLAN),
@@ -146,6 +151,7 @@ export async function readJob(
     cache,
     ranks,
     backend,
+    precision,
     logEvery,
   };
 }

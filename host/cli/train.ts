@@ -107,6 +107,7 @@ async function prepare(job: TrainJob, dryRun: boolean, signal: AbortSignal): Pro
     vocabSize: tokenizer.size,
     ranks: job.ranks,
     backend: job.backend,
+    precision: job.precision,
     from: from?.weights,
   });
   const { parameters } = trainer;
@@ -142,6 +143,7 @@ async function go(
     flops,
     ranks: job.ranks,
     backend: job.backend,
+    precision: job.precision,
     config,
     llama: trainer.llama,
   };

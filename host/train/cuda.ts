@@ -1,8 +1,8 @@
 import type { Buf, Tensor } from '../backend.ts';
 import { Cuda, MATMUL } from '../cuda.ts';
-import { KERNELS } from '../cuda-kernels.ts';
+import { GEMM, KERNELS } from '../cuda-kernels.ts';
 import { ATTENTION, type CudaDevice, checkHeadDim, over, THREADS, threadsFor } from '../cuda-memory.ts';
-import type { TrainBackend } from './backend.ts';
+import type { Precision, TrainBackend } from './backend.ts';
 
 /** What training takes beside the kernels of inference; letters as in cuda-kernels.ts. */
 const TRAIN_KERNELS = {
@@ -10,6 +10,8 @@ const TRAIN_KERNELS = {
   zero: 'pi',
   matmul_backward_x: 'pppiii',
   matmul_backward_w: 'pppiii',
+  gemm_nn_bf16: GEMM,
+  gemm_tn_bf16: GEMM,
   embedding_backward: 'pppii',
   rmsnorm_backward: 'pppppif',
   rmsnorm_backward_w: 'ppppii',
@@ -24,12 +26,14 @@ const TRAIN_KERNELS = {
   adamw: 'ppppifffffffff',
 };
 
+type Matrix = [buf: Buf, rows: number, cols: number];
+
 /** Most blocks that share a sum. */
 const PARTS = 512;
 
 /**
- * A GPU as training takes it, in f32. No two blocks add to one number, so that a run gives the same bits again on the same GPU; those
- * of `TrainWasm` it does not give.
+ * A GPU as training takes it: numbers are f32, products of matrices too, or of operands that are rounded to bf16, with sums in f32. No
+ * two blocks add to one number, so that a run gives the same bits again on the same GPU; those of `TrainWasm` it does not give.
  */
 export class TrainCuda extends Cuda implements TrainBackend {
   /** Of rows while a backward is under way: scales of norms, means of attention; grown when one needs more. */
@@ -37,9 +41,12 @@ export class TrainCuda extends Cuda implements TrainBackend {
   /** Parts of a sum, f64; 0 until there is one. */
   #parts: Buf = 0;
 
+  readonly #precision: Precision;
+
   /** @throws as `Cuda` */
-  constructor(device: CudaDevice) {
+  constructor(device: CudaDevice, precision: Precision = 'f32') {
     super(device, TRAIN_KERNELS);
+    this.#precision = precision;
   }
 
   #perRow(count: number): Buf {
@@ -56,15 +63,34 @@ export class TrainCuda extends Cuda implements TrainBackend {
   }
 
   matmulForward(out: Buf, x: Buf, { buf, rows, cols }: Tensor, n: number): void {
-    this.#tiles('matmul_f32', rows, n, out, x, buf, n, rows, cols);
+    if (this.#precision === 'f32') this.#tiles('matmul_f32', rows, n, out, x, buf, n, rows, cols);
+    else this.#product('nt', out, [x, n, cols], [buf, rows, cols], n, rows, cols, 0);
   }
 
   matmulBackwardX(dX: Buf, dOut: Buf, { buf, rows, cols }: Tensor, n: number): void {
-    this.#tiles('matmul_backward_x', cols, n, dX, dOut, buf, n, rows, cols);
+    if (this.#precision === 'f32') this.#tiles('matmul_backward_x', cols, n, dX, dOut, buf, n, rows, cols);
+    else this.#product('nn', dX, [dOut, n, rows], [buf, rows, cols], n, cols, rows, 1);
   }
 
   matmulBackwardW({ buf, rows, cols }: Tensor, dOut: Buf, x: Buf, n: number): void {
-    this.#tiles('matmul_backward_w', cols, rows, buf, dOut, x, n, rows, cols);
+    if (this.#precision === 'f32') this.#tiles('matmul_backward_w', cols, rows, buf, dOut, x, n, rows, cols);
+    else this.#product('tn', buf, [dOut, n, rows], [x, n, cols], rows, cols, n, 1);
+  }
+
+  /** Of two matrices, given with their rows and columns, in bf16. */
+  #product(
+    layout: 'nt' | 'nn' | 'tn',
+    out: Buf,
+    left: Matrix,
+    right: Matrix,
+    m: number,
+    n: number,
+    k: number,
+    add: 0 | 1,
+  ): void {
+    const a = this.narrow('a', 'f32', ...left);
+    const b = this.narrow('b', 'f32', ...right);
+    this.gemm(layout, 'bf16', out, a, b, m, n, k, { add });
   }
 
   #tiles(name: string, across: number, down: number, ...values: number[]): void {

@@ -8,9 +8,9 @@ import { type RunStore, runFolderOn } from './run-store.ts';
 
 export * from './all.ts';
 
-const train = trainOn(names, startTrainThread, async () => {
+const train = trainOn(names, startTrainThread, async precision => {
   const { TrainCuda } = await import('./cuda.ts');
-  return openGpu(device => new TrainCuda(device));
+  return openGpu(device => new TrainCuda(device, precision));
 });
 export const readDocuments: TrainCria['readDocuments'] = train.readDocuments;
 export const sourceHash: TrainCria['sourceHash'] = train.sourceHash;

@@ -3,7 +3,6 @@ import type { Names } from '../runtime/runtime.ts';
 import { type OpenSource, openSource } from '../sources.ts';
 import type { Tokenizer } from '../tokenizer.ts';
 import type { Thread } from '../workers/thread.ts';
-import type { TrainBackend } from './backend.ts';
 import type { TrainOptions } from './config.ts';
 import { type DataDocument, type DataSource, readDocuments } from './data/documents.ts';
 import { type OpenDataOptions, openData } from './data/open.ts';
@@ -13,6 +12,7 @@ import { sourceHash, type TokenizeOptions, type TokenStore, tokensOf } from './d
 import type { TrainData } from './data.ts';
 import { type FirstModel, weightsFrom } from './from-model.ts';
 import { type RunInputs, runIdentity } from './identity.ts';
+import type { OpenTrainGpu } from './place.ts';
 import { type DataReport, dataReport, type ReportOptions } from './report/report.ts';
 import { Trainer, type TrainerOptions } from './trainer.ts';
 
@@ -55,11 +55,7 @@ export interface TrainCria {
  * @param openGpu opens a GPU, where there may be one
  * @internal
  */
-export function trainOn(
-  names: Names,
-  startThread?: () => Thread,
-  openGpu?: () => Promise<TrainBackend>,
-): TrainCria {
+export function trainOn(names: Names, startThread?: () => Thread, openGpu?: OpenTrainGpu): TrainCria {
   const open: OpenSource = (source, signal) => openSource(source, signal, names);
   return {
     readDocuments: (source, signal) => readDocuments(source, signal, open),

@@ -4,14 +4,14 @@ import type { LlamaConfig } from '../model-file.ts';
 import { turn } from '../turn.ts';
 import type { Thread } from '../workers/thread.ts';
 import { AdamW } from './adamw.ts';
-import type { TrainBackend } from './backend.ts';
+import type { Precision } from './backend.ts';
 import { llamaConfig, type TrainConfig, type TrainOptions, tokensOfStep, trainConfig } from './config.ts';
 import type { TrainBatch, TrainData } from './data.ts';
 import { initialWeights } from './initial.ts';
 import { TrainLlama } from './llama.ts';
 import type { MicroBatch } from './micro-batch.ts';
 import type { Parameters } from './parameters.ts';
-import { openBackend } from './place.ts';
+import { type OpenTrainGpu, openBackend } from './place.ts';
 import { type Answer, type Rank, startRanks } from './ranks.ts';
 import { rateAt } from './schedule.ts';
 
@@ -24,10 +24,12 @@ export interface TrainerOptions {
   ranks?: number;
   /** 'wasm', the default, gives the same bits everywhere; 'cuda', on a GPU, takes the package cria-cuda. */
   backend?: 'wasm' | 'cuda';
+  /** 'f32', the default, or 'bf16', on a GPU: what is multiplied is rounded then, what is summed and kept is not. */
+  precision?: Precision;
   /** Starts a thread that runs `runTrainRank`; the entry of training gives it. @internal */
   startThread?: (() => Thread) | undefined;
   /** Opens a GPU; likewise. @internal */
-  openGpu?: (() => Promise<TrainBackend>) | undefined;
+  openGpu?: OpenTrainGpu | undefined;
   /** The first weights, a buffer of parameters; default: random ones. */
   from?: Float32Array | undefined;
 }
@@ -96,14 +98,14 @@ export class Trainer {
   static async create(
     options: TrainOptions,
     data: TrainData,
-    { vocabSize, ranks = 1, backend = 'wasm', startThread, openGpu, from }: TrainerOptions,
+    { vocabSize, ranks = 1, backend = 'wasm', precision = 'f32', startThread, openGpu, from }: TrainerOptions,
   ): Promise<Trainer> {
     const config = trainConfig(options);
     const llama = llamaConfig(config, vocabSize);
     const { sequences: B, contextLength: T, tied, recompute, mostLogits } = config;
     const shape = { B, T, tied, recompute, mostLogits };
     const count = Math.min(ranks, config.microBatches);
-    const device = await openBackend(backend, ranks, openGpu);
+    const device = await openBackend(backend, ranks, openGpu, precision);
     let others: Rank[] = [];
     try {
       if (startThread) others = await startRanks(count, startThread, llama, shape);

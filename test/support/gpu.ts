@@ -7,7 +7,7 @@ import { type Device, type OpenDeviceOptions, openDevice } from '../../gpu-plugi
 import type { Backend } from '../../host/backend.ts';
 import { Cuda } from '../../host/cuda.ts';
 import type { CudaDevice } from '../../host/cuda-memory.ts';
-import type { TrainBackend } from '../../host/train/backend.ts';
+import type { Precision, TrainBackend } from '../../host/train/backend.ts';
 import { TrainCuda } from '../../host/train/cuda.ts';
 
 /** @returns the folder of an addon, and of kernels that only the mock takes for some */
@@ -27,8 +27,8 @@ export function mockOptions(options: MockOptions = {}): OpenDeviceOptions {
 
 export const cudaOnMock = (options?: MockOptions): Cuda => new Cuda(openDevice(mockOptions(options)).device);
 
-export const trainCudaOnMock = (options?: MockOptions): TrainCuda =>
-  new TrainCuda(openDevice(mockOptions(options)).device);
+export const trainCudaOnMock = (options?: MockOptions, precision?: Precision): TrainCuda =>
+  new TrainCuda(openDevice(mockOptions(options)).device, precision);
 
 /** Runs `use` with a setting of the mock driver (gpu-plugin/mock/driver.cpp). */
 export async function withMock<T>(name: string, value: number, use: () => T | Promise<T>): Promise<T> {
@@ -91,8 +91,8 @@ export function gpuBackends(reserve = 0): Record<string, () => Promise<Backend>>
 }
 
 /** The same, as training takes it. */
-export const gpuTrainBackends = (): Record<string, () => Promise<TrainBackend>> =>
-  onDevices(device => new TrainCuda(device));
+export const gpuTrainBackends = (precision?: Precision): Record<string, () => Promise<TrainBackend>> =>
+  onDevices(device => new TrainCuda(device, precision));
 
 function onDevices<B>(make: (device: CudaDevice) => B): Record<string, () => Promise<B>> {
   return Object.fromEntries(

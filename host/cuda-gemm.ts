@@ -1,0 +1,102 @@
+import type { Buf, Tensor } from './backend.ts';
+import { strideOf } from './cuda-kernels.ts';
+import { CudaMemory, over, THREADS, WARP } from './cuda-memory.ts';
+import type { DType } from './dtype.ts';
+
+/** gemm.cuh: rows and columns of a tile, and blocks that fill a GPU of 132 multiprocessors. */
+const LARGE_TILE = { m: 128, n: 256, blocks: 132 };
+const SMALL_TILE = { m: 64, n: 128, blocks: 264 };
+/** Fewest values of k that a block is started for. */
+const LEAST_DEPTH = 256;
+/** Up to so many tokens quantised weights are unpacked inside the product, anew for each tile of tokens. */
+const UNPACK_INSIDE = 128;
+/** Bytes of weights that are unpacked at once where there are more tokens. */
+const MOST_UNPACKED = 2 ** 27;
+
+interface GemmOptions {
+  /** (m), or none */
+  scales?: Buf;
+  /** From a row of out to the next. */
+  stride?: number;
+  add?: 0 | 1;
+}
+
+/** Products of matrices on tensor cores. */
+export abstract class CudaGemm extends CudaMemory {
+  /** out = x · wᵀ for many tokens: beside F16 the activations are halves with a scale a row, beside all others both sides are bf16. */
+  protected matmulMany(out: Buf, x: Buf, { buf, dtype, rows, cols }: Tensor, n: number): void {
+    const type = dtype === 'f16' ? 'f16' : 'bf16';
+    const scales = type === 'f16' ? this.scratch('scales', 4 * n) : 0;
+    const a = scales ? this.#narrowScaled(scales, x, n, cols) : this.narrow('a', 'f32', x, n, cols);
+    if (dtype === type && cols % 8 === 0) {
+      this.gemm('nt', type, out, a, buf, n, rows, cols, { scales });
+    } else if (dtype !== type && n <= UNPACK_INSIDE) {
+      this.#tiles(`gemm_few_${dtype}`, SMALL_TILE, out, a, buf, n, rows, cols, {});
+    } else {
+      const { n: wide } = LARGE_TILE;
+      const together = wide * Math.max(1, Math.floor(MOST_UNPACKED / (2 * cols * wide)));
+      for (let row = 0; row < rows; row += together) {
+        const count = Math.min(together, rows - row);
+        const b = this.narrow('b', dtype, buf + row * strideOf(dtype, cols), count, cols);
+        this.gemm('nt', type, out + 4 * row, a, b, n, count, cols, { scales, stride: rows });
+      }
+    }
+  }
+
+  /** Stored rows as 16-bit numbers with whole pieces of 16 bytes a row (narrow.cu), in the room of that name. */
+  protected narrow(name: string, dtype: DType, from: Buf, rows: number, cols: number): Buf {
+    const pieces = over(cols, 8);
+    const to = this.scratch(name, 16 * rows * pieces);
+    this.run(`narrow_${dtype}`, rows, over(pieces, THREADS), THREADS, to, from, cols);
+    return to;
+  }
+
+  #narrowScaled(scales: Buf, x: Buf, n: number, cols: number): Buf {
+    const to = this.scratch('a', 16 * n * over(cols, 8));
+    this.run('narrow_scaled', over(n, THREADS / WARP), 1, THREADS, to, scales, x, n, cols);
+    return to;
+  }
+
+  /**
+   * out (m, n) = or += scales[i] · a · b over k, of 16-bit numbers whose rows are whole pieces of 16 bytes: a (m, k), b (n, k) in
+   * layout nt; b (k, n) in nn; a (k, m) in tn too.  scales (m), rows of out `stride` apart
+   */
+  protected gemm(
+    layout: 'nt' | 'nn' | 'tn',
+    type: 'bf16' | 'f16',
+    out: Buf,
+    a: Buf,
+    b: Buf,
+    m: number,
+    n: number,
+    k: number,
+    options: GemmOptions = {},
+  ): void {
+    const few = layout === 'nt' && m <= SMALL_TILE.m;
+    if (few) this.#tiles(`gemm_few_${type}`, SMALL_TILE, out, a, b, m, n, k, options);
+    else this.#tiles(`gemm_${layout}_${type}`, LARGE_TILE, out, a, b, m, n, k, options);
+  }
+
+  /** Where tiles are few, blocks share the depth of each, and their sums are added in order. */
+  #tiles(
+    kernel: string,
+    tile: typeof LARGE_TILE,
+    out: Buf,
+    a: Buf,
+    b: Buf,
+    m: number,
+    n: number,
+    k: number,
+    { scales = 0, stride = n, add = 0 }: GemmOptions,
+  ): void {
+    const tiles = over(m, tile.m) * over(n, tile.n);
+    const parts = Math.max(1, Math.min(Math.floor(tile.blocks / tiles), Math.floor(k / LEAST_DEPTH)));
+    if (parts === 1) this.run(kernel, tiles, 1, THREADS, out, a, b, scales, m, n, k, stride, add);
+    else {
+      const sums = this.scratch('sums', 4 * parts * m * n);
+      this.run(kernel, tiles, parts, THREADS, sums, a, b, 0, m, n, k, n, 0);
+      const grid = over(m * n, THREADS);
+      this.run('gemm_sum', grid, 1, THREADS, out, sums, scales, parts, m, n, stride, add);
+    }
+  }
+}
