@@ -61,6 +61,25 @@ export interface Device {
   endRecording(): number;
   /** Queues what was recorded, as one CUDA graph. */
   replay(recording: number): void;
+  /** Whether there is a cuBLASLt: looked for at the first question, where CRIA_CUBLASLT says, or as the system does. */
+  readonly hasGemm: boolean;
+  /**
+   * Queues out = a · b, or out + a · b to `add`, by cuBLASLt: out (m, n) in f32, a (m, k) and b (k, n) in `format`, row-major. T in
+   * `layout` says of a that it is stored as (k, m), of b as (n, k). Only where `hasGemm`.
+   */
+  gemm(
+    format: 'bf16' | 'half',
+    layout: 'NT' | 'NN' | 'TN',
+    out: number,
+    a: number,
+    b: number,
+    m: number,
+    n: number,
+    k: number,
+    add: boolean,
+    workspace: number,
+    workspaceBytes: number,
+  ): void;
   close(): void;
 }
 

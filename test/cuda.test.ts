@@ -5,7 +5,6 @@ import { readdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openDevice } from '../gpu-plugin/index.ts';
 import { buildModel } from '../host/build-model.ts';
 import { readModelFile } from '../host/checkpoint.ts';
 import type { Cuda } from '../host/cuda.ts';
@@ -14,7 +13,7 @@ import { Here } from '../host/here.ts';
 import { Reference } from '../host/reference.ts';
 import { openSource } from '../host/sources.ts';
 import { FLIPS, GOLDEN, GOLDEN_CACHES, GOLDEN_HEADS, GOLDEN_IDS, sequence } from './support/golden.ts';
-import { canBuildMock, cudaOnMock, mockOptions, withMock } from './support/gpu.ts';
+import { canBuildMock, cudaOnMock, freeBytes, mockOptions, withMock } from './support/gpu.ts';
 import { type Feed, runTogether, tinyLlama } from './support/models.ts';
 import { nmse } from './support/numbers.ts';
 import { tinyModel } from './support/tiny-model.ts';
@@ -25,14 +24,6 @@ const BOUND = 1e-10;
 /** Activations rounded to eight bits, as few tokens meet integer weights, through two layers. */
 const ROUNDED = 1e-3;
 const INTEGER = ['Q8_0', 'Q4_0', 'Q4_K', 'Q6_K'];
-
-/** Bytes that are free on the mock; another device is opened to ask, which takes some itself. */
-function freeBytes(): number {
-  const { device } = openDevice(mockOptions());
-  const [free] = device.memory();
-  device.close();
-  return free;
-}
 
 /** A tiny model through everything that `open` does once it has a place. */
 async function openTiny(file = tinyModel()) {

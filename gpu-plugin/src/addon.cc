@@ -70,6 +70,7 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
                         InstanceMethod("write", &DeviceObject::write), InstanceMethod("copy", &DeviceObject::copy),
                         InstanceMethod("read", &DeviceObject::read), InstanceMethod("beginRecording", &DeviceObject::beginRecording),
                         InstanceMethod("endRecording", &DeviceObject::endRecording), InstanceMethod("replay", &DeviceObject::replay),
+                        InstanceAccessor<&DeviceObject::hasGemm>("hasGemm"), InstanceMethod("gemm", &DeviceObject::gemm),
                         InstanceMethod("close", &DeviceObject::close)});
   }
 
@@ -208,6 +209,31 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
 
   /** replay(recording) */
   void replay(const Napi::CallbackInfo& info) { open(info.Env()).replay(info[0].As<Napi::Number>().Uint32Value()); }
+
+  /** hasGemm: whether there is cuBLASLt */
+  Napi::Value hasGemm(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    return guarded(env, [&] { return Napi::Boolean::New(env, open(env).hasGemm()); });
+  }
+
+  /** gemm(format, layout, out, a, b, m, n, k, add, workspace, workspaceBytes) */
+  void gemm(const Napi::CallbackInfo& info) {
+    const std::string format = info[0].As<Napi::String>(), layout = info[1].As<Napi::String>();
+    Product product;
+    product.format = format == "half" ? LT_HALF : LT_BF16;
+    product.transposedA = layout[0] == 'T';
+    product.transposedB = layout[1] == 'T';
+    product.out = address(info[2]);
+    product.a = address(info[3]);
+    product.b = address(info[4]);
+    product.m = info[5].As<Napi::Number>();
+    product.n = info[6].As<Napi::Number>();
+    product.k = info[7].As<Napi::Number>();
+    product.add = info[8].As<Napi::Boolean>();
+    product.workspace = address(info[9]);
+    product.workspaceBytes = address(info[10]);
+    open(info.Env()).gemm(product);
+  }
 
   void settle(Napi::Env env, Answer* answer) {
     std::unique_ptr<Answer> owned(answer);

@@ -1,7 +1,5 @@
 #include "device.h"
 
-#include <memory>
-
 namespace {
 const CudaFailure CLOSED("closed", "the device was closed before its answer came");
 }
@@ -35,6 +33,7 @@ void Device::close() {
     thread_.join();
   }
   driver_.cuCtxSetCurrent(context_);
+  gemm_.reset();
   for (CuGraphExec graph : graphs_) driver_.cuGraphExecDestroy(graph);
   if (stream_) driver_.cuStreamDestroy_v2(stream_);
   for (CuAddress address : allocated_) driver_.cuMemFree_v2(address);
@@ -105,6 +104,22 @@ void Device::beginRecording() { push(Job::RECORD); }
 void Device::endRecording() { push(Job::RECORDED); }
 
 void Device::replay(size_t graph) { push(Job::REPLAY, graph); }
+
+bool Device::hasGemm() {
+  if (!soughtGemm_) {
+    driver_.check(driver_.cuCtxSetCurrent(context_), "cuCtxSetCurrent");
+    gemm_ = Gemm::create();
+    soughtGemm_ = true;
+  }
+  return gemm_ != nullptr;
+}
+
+void Device::gemm(const Product& product) {
+  Job job{};
+  job.kind = Job::GEMM;
+  job.product = product;
+  push(std::move(job));
+}
 
 void Device::push(Job::Kind kind, size_t count) {
   Job job{};
@@ -199,6 +214,9 @@ void Device::perform(Job& job) {
     }
     case Job::REPLAY:
       driver_.check(driver_.cuGraphLaunch(graphs_[job.count], stream_), "cuGraphLaunch");
+      return;
+    case Job::GEMM:
+      gemm_->run(job.product, stream_);
       return;
   }
 }

@@ -3,11 +3,12 @@
 #include <array>
 #include <condition_variable>
 #include <functional>
-#include <map>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "blaslt.h"
 #include "driver.h"
 
 /** Arguments of a kernel: each in a slot of its own, whatever its size. */
@@ -48,13 +49,17 @@ class Device {
   /** The n-th call makes graph n, from 0. */
   void endRecording();
   void replay(size_t graph);
+  /** Whether `gemm` can be called; opens cuBLASLt at the first question. */
+  bool hasGemm();
+  void gemm(const Product& product);
   /** Gives up what is queued and frees everything. Reads that wait are told so. */
   void close();
 
  private:
   struct Job {
-    enum Kind { LAUNCH, WRITE, COPY, READ, RECORD, RECORDED, REPLAY } kind;
+    enum Kind { LAUNCH, WRITE, COPY, READ, RECORD, RECORDED, REPLAY, GEMM } kind;
     Launch launch;
+    Product product;
     CuAddress to, from;
     size_t count;
     std::vector<unsigned char> bytes;
@@ -73,6 +78,9 @@ class Device {
   CuStream stream_ = nullptr;
   std::vector<CuAddress> allocated_;
   bool closed_ = false;
+  /** Used by the device's thread once there is one. */
+  std::unique_ptr<Gemm> gemm_;
+  bool soughtGemm_ = false;
 
   std::thread thread_;
   std::mutex mutex_;
