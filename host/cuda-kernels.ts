@@ -9,6 +9,7 @@ export const KERNELS: Record<string, string> = {
   swiglu: 'pppi',
   add: 'pppi',
   take_rows: 'pppi',
+  spread: 'ppiii',
   cross_entropy: 'pppi',
   attention_combine: 'ppiii',
   rmsnorm_round: 'ppppif',
@@ -30,7 +31,7 @@ const FLOAT: DType[] = ['f32', 'f16', 'bf16'];
 export const PLANAR: DType[] = ['q8_0', 'q4_0', 'q6_k'];
 
 for (const dtype of Object.keys(BLOCK) as DType[]) {
-  KERNELS[`embedding_${dtype}`] = 'pppi';
+  KERNELS[`embedding_${dtype}`] = 'pppiii';
   KERNELS[`matmul_${dtype}`] = 'pppiii';
   const integer = INTEGER.includes(dtype);
   for (const count of integer || FLOAT.includes(dtype) ? ['one', 'few'] : ['few']) {

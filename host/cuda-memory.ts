@@ -30,6 +30,7 @@ export interface CudaDevice {
     workspace: number,
     workspaceBytes: number,
   ): void;
+  sum(address: number, count: number): void;
   close(): void;
 }
 
@@ -254,6 +255,11 @@ export abstract class CudaMemory extends Composed {
 
   dispose(): void {
     this.#device.close();
+  }
+
+  /** On each of several ranks: `count` numbers, of which all but one rank have zeros, become that rank's bits. */
+  protected sum(buf: Buf, count: number): void {
+    if (count > 0) this.#device.sum(buf, count);
   }
 
   /**

@@ -6,6 +6,7 @@
 #include "attention_train.cu"
 #include "embedding.cu"
 #include "finite.cu"
+#include "gather.cu"
 #include "loss.cu"
 #include "matmul.cu"
 #include "matmul_backward.cu"

@@ -110,6 +110,7 @@ CuResult checked(std::initializer_list<CuAddress> addresses, size_t bytes, CuStr
 namespace mock {
 
 CuResult enqueue(CuStream stream, std::function<CuResult()> work) { return ::enqueue(stream, std::move(work)); }
+bool isCapturing(CuStream stream) { return ::isCapturing(stream); }
 bool isBuffer(CuAddress address, size_t bytes) {
   std::lock_guard<std::mutex> lock(mutex);
   return holds(address, bytes);

@@ -9,6 +9,7 @@ namespace mock {
 
 /** Work of a stream, as kernels are: it runs when it is waited for. */
 CuResult enqueue(CuStream stream, std::function<CuResult()> work);
+bool isCapturing(CuStream stream);
 /** Whether all of it lies in one buffer. */
 bool isBuffer(CuAddress address, size_t bytes);
 /** The error of a launch, with a message. */

@@ -4,11 +4,15 @@
 #if __has_include(<cublasLt.h>)
 #include <cublasLt.h>
 #endif
+#if __has_include(<nccl.h>)
+#include <nccl.h>
+#endif
 
 #include <type_traits>
 
 #include "../src/blaslt_api.h"
 #include "../src/driver_api.h"
+#include "../src/nccl_api.h"
 
 template <class A, class B>
 constexpr bool alike = sizeof(A) == sizeof(B) && std::is_pointer_v<A> == std::is_pointer_v<B>;
@@ -52,4 +56,10 @@ static_assert(LT_TRANSPOSE_A == CUBLASLT_MATMUL_DESC_TRANSA && LT_TRANSPOSE_B ==
 static_assert(LT_MOST_WORKSPACE == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES);
 static_assert(LT_ALIGN_A == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES && LT_ALIGN_B == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES);
 static_assert(LT_ALIGN_C == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES && LT_ALIGN_D == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES);
+#endif
+
+#if __has_include(<nccl.h>)
+NCCL_API(CHECK)
+static_assert(NCCL_OK == ncclSuccess && NCCL_UNHANDLED_CUDA_ERROR == ncclUnhandledCudaError && NCCL_SYSTEM_ERROR == ncclSystemError);
+static_assert(NCCL_INVALID_ARGUMENT == ncclInvalidArgument && NCCL_UINT32 == ncclUint32 && NCCL_SUM == ncclSum);
 #endif
