@@ -17,8 +17,7 @@ export interface OpenOptions {
    */
   backend?: 'auto' | 'wasm' | 'cuda' | 'reference';
   /**
-   * GPUs of backend 'cuda' that share the model: each holds and computes a part of its rows. More than one need NCCL. Any number
-   * gives the same bits. Default 1.
+   * GPUs of backend 'cuda' that share the model: each holds and computes a part of its rows. More than one need NCCL. Default 1.
    */
   gpus?: number;
   /** Tokens that a sequence may hold: memory for its keys and values is taken at once. Default and limit: the model's. */
