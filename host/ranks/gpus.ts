@@ -103,7 +103,7 @@ export class Gpus implements Place {
     const others: Llama[] = [];
     while (others.length + 1 < this.#gpus.length) others.push(new Llama(...(await load(others.length + 1))));
     const llama = new FirstLlama(others, ...first);
-    return new LocalRunner(llama, new Pace(PIECE_MS, 1, limits.batch));
+    return new LocalRunner(llama, new Pace(PIECE_MS, limits.batch, limits.batch));
   }
 
   async close(): Promise<void> {
