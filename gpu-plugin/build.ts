@@ -136,6 +136,18 @@ export function buildMock({ plant, sanitize = false }: MockOptions = {}): string
   ]);
 }
 
+/**
+ * A library of NVIDIA's without a GPU, for programs on a driver that `buildMock` made.
+ * @param without a function that it is to lack
+ */
+export function buildMockLibrary(name: 'cublaslt' | 'nccl', driver: string, without = ''): string {
+  const file = `mock/${name}.cpp`;
+  const inputs = [...withIncludes(join(PLUGIN, file)), driver];
+  const options = ['-std=c++17', '-O1', '-g', '-fPIC', '-shared', ...WARNINGS];
+  if (without) options.push(`-D${without}=left_out`);
+  return compiled(`lib${name}.so`, inputs, out => ['g++', [...options, file, driver, '-o', out]]);
+}
+
 /** A copy of the sources with a bug in it. */
 function planted({ file, replace, by }: { file: string; replace: string; by: string }): string {
   const text = readFileSync(join(PLUGIN, 'kernels', file), 'utf8');

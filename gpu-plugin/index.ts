@@ -14,6 +14,7 @@ export type CudaErrorCode =
   | 'device-too-old'
   | 'no-kernels'
   | 'bad-kernels'
+  | 'no-nccl'
   | 'out-of-memory'
   | 'failed'
   | 'closed';
@@ -61,6 +62,31 @@ export interface Device {
   endRecording(): number;
   /** Queues what was recorded, as one CUDA graph. */
   replay(recording: number): void;
+  /** Whether there is a cuBLASLt: looked for at the first question, where CRIA_CUBLASLT says, or as the system does. */
+  readonly hasGemm: boolean;
+  /**
+   * Queues out = a · b, or out + a · b to `add`, by cuBLASLt: out (m, n) in f32, a (m, k) and b (k, n) in `format`, row-major. T in
+   * `layout` says of a that it is stored as (k, m), of b as (n, k). Only where `hasGemm`.
+   */
+  gemm(
+    format: 'bf16' | 'half',
+    layout: 'NT' | 'NN' | 'TN',
+    out: number,
+    a: number,
+    b: number,
+    m: number,
+    n: number,
+    k: number,
+    add: boolean,
+    workspace: number,
+    workspaceBytes: number,
+  ): void;
+  /**
+   * Of a rank, and called on all in the same order: `count` words of 32 bits become the sums of theirs. Where all but one rank
+   * have zeros they become its bits.
+   */
+  sum(address: number, count: number): void;
+  /** Ends the other ranks too, if it is one of several. */
   close(): void;
 }
 
@@ -75,6 +101,7 @@ export interface DeviceInfo {
 
 interface Addon {
   probe(library: string): { version: number; devices: DeviceInfo[] };
+  join(devices: Device[]): Promise<void>;
   Device: new (library: string, index: number, image: Uint8Array) => Device;
 }
 
@@ -87,6 +114,9 @@ export interface OpenDeviceOptions {
   folder?: string;
 }
 
+/** The package's folder. */
+const OWN = fileURLToPath(new URL('.', import.meta.url));
+
 /** Drivers from this version on load what CUDA 13 compiled; older ones, to the second, compile the PTX themselves. */
 const DRIVER_WITH_CUDA_13 = 13000;
 const OLDEST_DRIVER = 11080;
@@ -98,18 +128,15 @@ const OLDEST_COMPUTE = 8;
  * @throws CudaError
  */
 export function openDevice(options: OpenDeviceOptions = {}): { device: Device; info: DeviceInfo } {
-  const {
-    library = 'libcuda.so.1',
-    index = 0,
-    folder = fileURLToPath(new URL('.', import.meta.url)),
-  } = options;
+  const { library = 'libcuda.so.1', index = 0, folder = OWN } = options;
   const addon = loadAddon(folder);
   const { version, devices } = advised(library, () => addon.probe(library));
   if (version < OLDEST_DRIVER) {
     throw advice('driver-too-old', library, `one for CUDA ${versionText(version)}`);
   }
   const info = devices[index];
-  if (!info) throw advice('no-device', library, `${devices.length} devices, asked for number ${index}`);
+  if (!info)
+    throw advice('no-device', library, `${devices.length} devices, asked for number ${index}, from 0 on`);
   if (info.major < OLDEST_COMPUTE) {
     throw advice(
       'device-too-old',
@@ -121,7 +148,37 @@ export function openDevice(options: OpenDeviceOptions = {}): { device: Device; i
   return { device: advised(library, () => new addon.Device(library, index, image)), info };
 }
 
-function loadAddon(folder: string): Addon {
+/**
+ * Opens the first `count` GPUs. Several are ranks that exchange numbers through NCCL, which is looked for where CRIA_NCCL says, or
+ * as the system does.
+ * @throws CudaError
+ */
+export async function openDevices(
+  count: number,
+  options: Omit<OpenDeviceOptions, 'index'> = {},
+): Promise<Device[]> {
+  const devices: Device[] = [];
+  try {
+    for (let index = 0; index < count; index++) devices.push(openDevice({ ...options, index }).device);
+    if (count > 1) await joined(devices, options.folder);
+    return devices;
+  } catch (error) {
+    for (const device of devices) device.close();
+    throw error;
+  }
+}
+
+async function joined(devices: Device[], folder: string | undefined): Promise<void> {
+  try {
+    await loadAddon(folder).join(devices);
+  } catch (error) {
+    advised('NCCL', () => {
+      throw error;
+    });
+  }
+}
+
+function loadAddon(folder = OWN): Addon {
   const path = join(folder, `${process.platform}-${process.arch}`, 'cria-cuda.node');
   try {
     return createRequire(import.meta.url)(path) as Addon;
@@ -172,6 +229,10 @@ const ADVICE: Record<CudaErrorCode, [expected: string, hint: string]> = {
   'bad-kernels': [
     'kernels that this driver loads',
     'Install cria-cuda again, with the version that belongs to this cria, and update the driver.',
+  ],
+  'no-nccl': [
+    'NCCL 2, through which several GPUs compute one model',
+    'Install it (libnccl2, or pip install nvidia-nccl-cu13 and CRIA_NCCL as the path of its library or of site-packages), or take one GPU.',
   ],
   'out-of-memory': ['memory on the GPU', 'End other programs that use it (nvidia-smi lists them).'],
   failed: ['a driver call that succeeds', 'See nvidia-smi; a GPU that has failed needs a new process.'],

@@ -16,6 +16,10 @@ export interface OpenOptions {
    * says which.
    */
   backend?: 'auto' | 'wasm' | 'cuda' | 'reference';
+  /**
+   * GPUs of backend 'cuda' that share the model: each holds and computes a part of its rows. More than one need NCCL. Default 1.
+   */
+  gpus?: number;
   /** Tokens that a sequence may hold: memory for its keys and values is taken at once. Default and limit: the model's. */
   contextLength?: number;
   /** Sequences held at once: `generateBatch` runs so many together. Default 1; memory is taken for each. */

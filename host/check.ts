@@ -50,6 +50,7 @@ export const OPEN_RULES: Rules = {
   backend: kind("'auto', 'wasm', 'cuda' or 'reference'", v =>
     ['auto', 'wasm', 'cuda', 'reference'].some(name => name === v),
   ),
+  gpus: integer(1, 64, 'an integer from 1 to 64'),
   contextLength: integer(1, LARGEST, 'an integer of at least 1'),
   sequences: integer(1, 1024, 'an integer from 1 to 1024'),
   kvCache: kind("'f32', 'f16' or 'q8_0'", v => v === 'f32' || v === 'f16' || v === 'q8_0'),

@@ -3,9 +3,9 @@
 
 import type { ModelSource, OpenOptions } from './api.ts';
 import { buildModel } from './build-model.ts';
-import { checkOptions, ESTIMATE_RULES, OPEN_RULES, VOCABULARY_RULES } from './check.ts';
+import { checkOptions, describe, ESTIMATE_RULES, OPEN_RULES, VOCABULARY_RULES } from './check.ts';
 import { readGgufHeader, readModelFile } from './checkpoint.ts';
-import { FileError, StateError } from './errors.ts';
+import { FileError, OptionError, StateError } from './errors.ts';
 import type { Estimate, EstimateOptions } from './estimate.ts';
 import type { FileReport } from './inspect.ts';
 import type { Model } from './model.ts';
@@ -146,14 +146,22 @@ export function criaOn(runtime: Runtime): Cria {
 
 /** Threads and kernels begin to prepare themselves at once, while the file is opened and its header read. */
 async function placeFor(runtime: Runtime, options: OpenOptions, opening: Promise<Source>): Promise<Place> {
-  if (options.backend === 'reference') {
+  const { backend = 'auto', threads = 'auto', memoryLimit, gpus } = options;
+  const wanted = backend === 'cuda';
+  if (gpus !== undefined && !wanted) {
+    throw new OptionError('option-range', {
+      where: 'open: gpus',
+      expected: "backend: 'cuda'",
+      got: describe(backend),
+      hint: 'Leave one of them out.',
+    });
+  }
+  if (backend === 'reference') {
     const [{ Here }, { Reference }] = await Promise.all([import('./here.ts'), import('./reference.ts')]);
     return new Here(new Reference());
   }
-  const { backend = 'auto', threads = 'auto', memoryLimit } = options;
-  const wanted = backend === 'cuda';
   if (wanted || (backend === 'auto' && threads === 'auto' && memoryLimit === undefined)) {
-    const place = await runtime.gpu?.(wanted);
+    const place = await runtime.gpu?.(wanted, gpus);
     if (place) return place;
     if (wanted) {
       throw new StateError('gpu-unavailable', {

@@ -9,6 +9,7 @@ export const KERNELS: Record<string, string> = {
   swiglu: 'pppi',
   add: 'pppi',
   take_rows: 'pppi',
+  spread: 'ppiii',
   cross_entropy: 'pppi',
   attention_combine: 'ppiii',
   rmsnorm_round: 'ppppif',
@@ -58,7 +59,7 @@ export function strideOf(dtype: DType, cols: number): number {
 }
 
 for (const dtype of Object.keys(BLOCK) as DType[]) {
-  KERNELS[`embedding_${dtype}`] = 'pppi';
+  KERNELS[`embedding_${dtype}`] = 'pppiii';
   KERNELS[`narrow_${dtype}`] = 'ppi';
   if (dtype !== 'f32') KERNELS[`gemm_few_${dtype}`] = GEMM;
   if (isQuantised(dtype)) KERNELS[`planes_${dtype}`] = 'ppi';

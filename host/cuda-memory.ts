@@ -16,11 +16,35 @@ export interface CudaDevice {
   beginRecording(): void;
   endRecording(): number;
   replay(recording: number): void;
+  readonly hasGemm: boolean;
+  gemm(
+    format: Gemm16,
+    layout: GemmLayout,
+    out: number,
+    a: number,
+    b: number,
+    m: number,
+    n: number,
+    k: number,
+    add: boolean,
+    workspace: number,
+    workspaceBytes: number,
+  ): void;
+  sum(address: number, count: number): void;
   close(): void;
 }
 
 /** Graphs of one owner: each keeps a few hundred launches. */
 const MOST_RECORDINGS = 64;
+
+/** Formats of 16 bits. */
+export type Gemm16 = 'bf16' | 'half';
+/** Of a, then b: N as the product takes it, T transposed. */
+export type GemmLayout = 'NT' | 'NN' | 'TN';
+
+/** What cuBLASLt may use, in bytes: as much as NVIDIA's manual recommends for Hopper, four times that for older GPUs. */
+const WORKSPACE = 2 ** 25;
+
 export const WARP = 32;
 const MOST_THREADS = 1024;
 /** Threads of a block where each has a number of its own. */
@@ -41,6 +65,8 @@ export abstract class CudaMemory extends Composed {
   readonly #scratch = new Map<string, { buf: Buf; bytes: number }>();
   /** Lists that repeat: seen once, or recorded under a number. */
   readonly #repeated = new WeakMap<object, Map<string, number | undefined>>();
+  /** Of cuBLASLt; 0 if it is not used, undefined before the first product. */
+  #workspace: Buf | undefined;
 
   /** @throws StateError 'out-of-memory', Error with code 'bad-kernels'; the device is closed then */
   constructor(device: CudaDevice, kernels: Record<string, string>) {
@@ -230,6 +256,43 @@ export abstract class CudaMemory extends Composed {
 
   dispose(): void {
     this.#device.close();
+  }
+
+  /** On each of several ranks: `count` numbers, of which all but one rank have zeros, become that rank's bits. */
+  protected sum(buf: Buf, count: number): void {
+    if (count > 0) this.#device.sum(buf, count);
+  }
+
+  /**
+   * By cuBLASLt: out = a · b, or out + a · b to `add`;  out (m, n) f32, a (m, k) and b (k, n) of 16 bits, or (k, m) and (n, k)
+   * where `layout` says T.
+   * @returns false, and nothing is done, where there is none or no memory for its work
+   */
+  protected gemm(
+    format: Gemm16,
+    layout: GemmLayout,
+    out: Buf,
+    a: Buf,
+    b: Buf,
+    m: number,
+    n: number,
+    k: number,
+    add: boolean,
+  ): boolean {
+    this.#workspace ??= this.#takeWorkspace();
+    if (this.#workspace === 0) return false;
+    if (m > 0 && n > 0)
+      this.#device.gemm(format, layout, out, a, b, m, n, k, add, this.#workspace, WORKSPACE);
+    return true;
+  }
+
+  #takeWorkspace(): Buf {
+    if (!this.#device.hasGemm) return 0;
+    try {
+      return this.alloc(WORKSPACE);
+    } catch {
+      return 0;
+    }
   }
 
   /** Queues a kernel over a grid of blocks; one without blocks does nothing. */

@@ -25,8 +25,10 @@ export class Cuda extends CudaGemm implements Backend {
   }
 
   embedding(out: Buf, tokens: Buf, table: Tensor, n: number): void {
-    const { buf, dtype, cols } = table;
-    this.run(`embedding_${dtype}`, n, over(cols, THREADS), THREADS, out, tokens, buf, cols);
+    const { buf, dtype, cols, rows, first } = table;
+    const grid = over(cols, THREADS);
+    this.run(`embedding_${dtype}`, n, grid, THREADS, out, tokens, buf, cols, first ?? 0, rows);
+    if (first !== undefined) this.sum(out, n * cols);
   }
 
   rmsnorm(out: Buf, x: Buf, weight: Tensor, n: number, dim: number, eps: number): void {
@@ -212,7 +214,11 @@ export class Cuda extends CudaGemm implements Backend {
     this.run('attention_combine', heads, n, threads, out, parts, splits, heads, headDim);
   }
 
-  gather(..._: Parameters<Backend['gather']>): void {}
+  gather(out: Buf, part: Buf, n: number, width: number, first: number, count: number): void {
+    if (out === part) return;
+    this.run('spread', over(width, THREADS), n, THREADS, out, part, width, first, count);
+    this.sum(out, n * width);
+  }
 
   swiglu(out: Buf, gate: Buf, up: Buf, count: number): void {
     this.run('swiglu', over(count, THREADS), 1, THREADS, out, gate, up, count);

@@ -6,7 +6,7 @@ import type { Place } from './place.ts';
 
 /** What the package cria-cuda gives. */
 interface Plugin {
-  openDevice(): { device: CudaDevice };
+  openDevices(count: number): Promise<CudaDevice[]>;
 }
 
 let warned = false;
@@ -15,12 +15,19 @@ let warned = false;
  * The GPU as the place of a model: its work runs beside the calling thread, which waits for no more than answers.
  * @param plugin the URL of the package cria-cuda, undefined if it is not installed
  * @param wanted whether nothing else will do
+ * @param count of GPUs that share the model
  * @returns undefined where there is no GPU that can be used; says so once if the package is installed
  * @throws StateError 'gpu-unavailable' if it is `wanted` and there is none
  */
-export async function gpuPlace(plugin: string | undefined, wanted: boolean): Promise<Place | undefined> {
+export async function gpuPlace(
+  plugin: string | undefined,
+  wanted: boolean,
+  count = 1,
+): Promise<Place | undefined> {
   try {
-    return new Here(await openGpu(plugin, device => new Cuda(device)));
+    const gpus = await openGpus(plugin, count, device => new Cuda(device));
+    if (count === 1) return new Here(gpus[0]!);
+    return new (await import('./ranks/gpus.ts')).Gpus(gpus);
   } catch (error) {
     const unavailable = error as StateError;
     if (wanted) throw unavailable;
@@ -37,17 +44,29 @@ export async function gpuPlace(plugin: string | undefined, wanted: boolean): Pro
  * @throws StateError 'gpu-unavailable', 'out-of-memory'
  */
 export async function openGpu<B>(plugin: string | undefined, make: (device: CudaDevice) => B): Promise<B> {
+  return (await openGpus(plugin, 1, make))[0]!;
+}
+
+/** Several that exchange numbers. @throws as `openGpu` */
+async function openGpus<B>(
+  plugin: string | undefined,
+  count: number,
+  make: (device: CudaDevice) => B,
+): Promise<B[]> {
+  let devices: CudaDevice[] = [];
   try {
-    return make(await openDevice(plugin));
+    devices = await openDevices(plugin, count);
+    return devices.map(make);
   } catch (error) {
+    for (const device of devices) device.close();
     throw explained(error);
   }
 }
 
-async function openDevice(plugin: string | undefined): Promise<CudaDevice> {
+async function openDevices(plugin: string | undefined, count: number): Promise<CudaDevice[]> {
   if (plugin !== undefined) {
-    const { openDevice }: Plugin = await import(/* webpackIgnore: true */ /* @vite-ignore */ plugin);
-    return openDevice().device;
+    const { openDevices }: Plugin = await import(/* webpackIgnore: true */ /* @vite-ignore */ plugin);
+    return openDevices(count);
   }
   throw new StateError('gpu-unavailable', {
     where: "backend 'cuda'",

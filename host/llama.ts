@@ -134,6 +134,16 @@ export class Llama {
     this.#angles = backend.allocF32(contextLength * headDim);
   }
 
+  /** Bytes taken in all memories. */
+  get bytes(): number {
+    return this.backend.bytes;
+  }
+
+  /** Frees them. */
+  dispose(): void {
+    this.backend.dispose();
+  }
+
   /** Tokens that the last `forward` took. */
   get taken(): number {
     return this.#taken;

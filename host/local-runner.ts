@@ -52,7 +52,7 @@ export class LocalRunner implements Runner {
   }
 
   get bytes(): number {
-    return this.#llama.backend.bytes;
+    return this.#llama.bytes;
   }
 
   async *generate(
@@ -260,7 +260,7 @@ export class LocalRunner implements Runner {
   }
 
   async close(): Promise<void> {
-    this.#llama.backend.dispose();
+    this.#llama.dispose();
   }
 
   get #rowBytes(): number {

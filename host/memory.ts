@@ -134,9 +134,10 @@ export function takeMemory(
 ): void {
   const plan = partOf(file, limits, share);
   if (backend.reserve(plan.total - plan.kernels, plan.scratch)) return;
-  const of = share.ranks === 1 ? '' : ` for thread ${share.rank} of ${share.ranks}`;
-  const kind = backend.name === 'cuda' ? 'GPU' : 'WebAssembly';
-  const refusal = backend.name === 'cuda' ? "the driver's" : "the engine's";
+  const gpu = backend.name === 'cuda';
+  const kind = gpu ? 'GPU' : 'WebAssembly';
+  const of = share.ranks === 1 ? '' : ` for ${gpu ? 'GPU' : 'thread'} ${share.rank} of ${share.ranks}`;
+  const refusal = gpu ? "the driver's" : "the engine's";
   throw outOfMemory(
     name,
     `a ${kind} memory of ${plan.total} bytes${of}`,

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildAddon, buildMock, PLUGIN } from '../gpu-plugin/build.ts';
+import { buildAddon, buildMock, buildMockLibrary, PLUGIN } from '../gpu-plugin/build.ts';
 import { generatedStories } from './support/generated-text.ts';
 import { canBuildMock } from './support/gpu.ts';
 import { projectRoot } from './support/shared.ts';
@@ -20,9 +20,10 @@ const modules = join(app, 'node_modules');
 const PROGRAM = `
 import { open } from 'cria';
 const backend = process.argv[2];
+const gpus = process.env.GPUS && Number(process.env.GPUS);
 for (let i = 0; i < 2; i++) {
   try {
-    const model = await open('tiny.gguf', { backend, ...(process.argv[3] && { threads: Number(process.argv[3]) }) });
+    const model = await open('tiny.gguf', { backend, ...(gpus && { gpus }), ...(process.argv[3] && { threads: Number(process.argv[3]) }) });
     const { ids } = (await model.generateBatch([[1, 7, 9]], { temperature: 0, maxTokens: 12 }))[0];
     console.log(JSON.stringify({ backend: model.info.backend, ids }));
     await model.close();
@@ -39,9 +40,16 @@ interface Line {
   message?: string;
 }
 
+/** NVIDIA's own libraries want NVIDIA's driver. */
+const NONE = { CRIA_CUBLASLT: 'none', CRIA_NCCL: 'none' };
+
 /** Runs the program. @param driver where libcuda.so.1 lies, if anywhere */
-function run(args: string[], driver = ''): { lines: Line[]; warnings: string } {
-  const env = { ...process.env, LD_LIBRARY_PATH: driver };
+function run(
+  args: string[],
+  driver = '',
+  variables: NodeJS.ProcessEnv = {},
+): { lines: Line[]; warnings: string } {
+  const env = { ...process.env, ...NONE, LD_LIBRARY_PATH: driver, ...variables };
   const { stdout, stderr, status } = spawnSync(process.execPath, ['app.mjs', ...args], {
     cwd: app,
     env,
@@ -62,11 +70,11 @@ const PLAN = '--steps 6 --micro-batches 2 --sample-every 6 --sample-tokens 5 --c
 const TRAIN = `train --data text.txt --tokenizer tok.gguf ${SHAPE} ${PLAN}`;
 
 /** Runs the command to an exit code; what it says. */
-function cria(args: string, driver = '', code = 0): string {
+function cria(args: string, driver = '', code = 0, variables: NodeJS.ProcessEnv = {}): string {
   const { status, stderr } = spawnSync(
     process.execPath,
     [join(modules, 'cria/dist/lib/cli.js'), ...args.split(' ')],
-    { cwd: app, env: { ...process.env, LD_LIBRARY_PATH: driver }, encoding: 'utf8' },
+    { cwd: app, env: { ...process.env, ...NONE, LD_LIBRARY_PATH: driver, ...variables }, encoding: 'utf8' },
   );
   assert.is(status, code, stderr);
   return stderr;
@@ -141,6 +149,23 @@ if (canBuildMock('open on a GPU')) {
     }
     // threads are the CPU's
     assert.is(run(['auto', '1'], driver).lines[0]!.backend, 'wasm');
+  });
+
+  test('several GPUs write what one does, and it is said what keeps them from it', () => {
+    const library = buildMock();
+    const driver = dirname(library);
+    const two = { CRIA_MOCK_DEVICES: '2', GPUS: '2' };
+    const whole = { ...two, CRIA_NCCL: buildMockLibrary('nccl', library) };
+    const { lines } = run(['cuda'], driver, whole);
+    assert.equal(lines[1], run(['cuda'], driver).lines[0]);
+    const none = run(['cuda'], driver, two).lines[0]!;
+    assert.is(none.code, 'gpu-unavailable');
+    assert.match(none.message!, /NCCL: expected NCCL 2, .* CRIA_NCCL/);
+    assert.match(run(['cuda'], driver, { ...whole, GPUS: '3' }).lines[0]!.message!, /2 devices, asked/);
+    assert.is(run(['wasm'], driver, whole).lines[0]!.code, 'option-range');
+    const generate = 'run tiny.gguf a --max-tokens 3 --gpus 2';
+    assert.match(cria(`${generate} --backend cuda --verbose`, driver, 0, whole), /decode .* 3 tokens/);
+    assert.match(cria(`${generate} --backend wasm`, driver, 1, whole), /gpus/);
   });
 
   test('cria train learns there what it learns on the CPU, and goes on with checkpoints of either', () => {

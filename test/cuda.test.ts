@@ -5,7 +5,6 @@ import { readdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openDevice } from '../gpu-plugin/index.ts';
 import type { Backend } from '../host/backend.ts';
 import { buildModel } from '../host/build-model.ts';
 import { readModelFile } from '../host/checkpoint.ts';
@@ -15,7 +14,7 @@ import { Here } from '../host/here.ts';
 import { Reference } from '../host/reference.ts';
 import { openSource } from '../host/sources.ts';
 import { FLIPS, GOLDEN, GOLDEN_CACHES, GOLDEN_HEADS, GOLDEN_IDS, sequence } from './support/golden.ts';
-import { canBuildMock, cudaOnMock, mockOptions, withMock } from './support/gpu.ts';
+import { canBuildMock, cudaOnMock, freeBytes, mockOptions, withMock } from './support/gpu.ts';
 import { Inputs } from './support/inputs.ts';
 import { type Feed, runTogether, tinyLlama } from './support/models.ts';
 import { nmse } from './support/numbers.ts';
@@ -30,14 +29,6 @@ const ROUNDED = 1e-3;
 const BF16 = 6e-5;
 const HALVES = 5e-7;
 const manyTokens = (dtype: string) => (dtype === 'F32' ? BOUND : dtype === 'F16' ? HALVES : BF16);
-
-/** Bytes that are free on the mock; another device is opened to ask, which takes some itself. */
-function freeBytes(): number {
-  const { device } = openDevice(mockOptions());
-  const [free] = device.memory();
-  device.close();
-  return free;
-}
 
 /** A tiny model through everything that `open` does once it has a place. */
 async function openTiny(file = tinyModel()) {

@@ -6,6 +6,7 @@
 #include "attention_train.cu"
 #include "embedding.cu"
 #include "finite.cu"
+#include "gather.cu"
 #include "gemm.cu"
 #include "gemm_few.cu"
 #include "loss.cu"

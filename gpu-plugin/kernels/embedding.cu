@@ -1,17 +1,20 @@
 #include "formats.cuh"
 #include "reduce.cuh"
 
-/** out[i] = table[tokens[i]];  out (n, cols). gridX rows, gridY blocks of 256 values of one. */
+/**
+ * out[i] = table[tokens[i]], or zeros for a token whose row is not among first … first + rows − 1, which this table holds;
+ * out (n, cols). gridX tokens, gridY blocks of 256 values of one.
+ */
 template <class F>
-DEVICE void embedding(float* out, const int* tokens, const uint8_t* table, int cols) {
-  const int i = blockIdx.y * blockDim.x + threadIdx.x, t = blockIdx.x;
+DEVICE void embedding(float* out, const int* tokens, const uint8_t* table, int cols, int first, int rows) {
+  const int i = blockIdx.y * blockDim.x + threadIdx.x, t = blockIdx.x, row = tokens[t] - first;
   if (i >= cols) return;
-  out[static_cast<size_t>(t) * cols + i] = valueOf<F>(table + tokens[t] * rowBytes<F>(cols), i, cols);
+  out[static_cast<size_t>(t) * cols + i] = row >= 0 && row < rows ? valueOf<F>(table + row * rowBytes<F>(cols), i, cols) : 0;
 }
 
 #define EMBEDDING(dtype, Format) \
-  KERNEL embedding_##dtype(float* out, const int* tokens, const uint8_t* table, int cols) { \
-    embedding<Format>(out, tokens, table, cols); \
+  KERNEL embedding_##dtype(float* out, const int* tokens, const uint8_t* table, int cols, int first, int rows) { \
+    embedding<Format>(out, tokens, table, cols, first, rows); \
   } \
   REGISTER_KERNEL(embedding_##dtype);
 FOR_EACH_FORMAT(EMBEDDING)

@@ -19,6 +19,7 @@
 
 #include "../src/driver_api.h"
 #include "fibers.h"
+#include "hooks.h"
 
 #define API extern "C" __attribute__((visibility("default"))) CuResult
 
@@ -44,15 +45,12 @@ struct Stream {
   std::unique_ptr<Work> captured;
 };
 
+using mock::setting;
+
 std::mutex mutex;
 std::map<CuAddress, Allocation> allocations;
 size_t used = 0;
 std::string lastError;
-
-long setting(const char* name, long otherwise) {
-  const char* text = std::getenv(name);
-  return text && *text ? std::atol(text) : otherwise;
-}
 
 size_t totalMemory() { return static_cast<size_t>(setting("CRIA_MOCK_MEMORY", 1 << 30)); }
 
@@ -87,6 +85,17 @@ CuResult enqueue(CuStream stream, std::function<CuResult()> work) {
 /** Bytes of the host in a graph would be read again when it is launched. */
 bool isCapturing(CuStream stream) { return reinterpret_cast<Stream*>(stream)->captured != nullptr; }
 
+CuResult take() {
+  std::lock_guard<std::mutex> lock(mutex);
+  used += OBJECT;
+  return CU_OK;
+}
+CuResult give() {
+  std::lock_guard<std::mutex> lock(mutex);
+  used -= OBJECT;
+  return CU_OK;
+}
+
 CuResult checked(std::initializer_list<CuAddress> addresses, size_t bytes, CuStream stream, std::function<CuResult()> work) {
   {
     std::lock_guard<std::mutex> lock(mutex);
@@ -97,6 +106,27 @@ CuResult checked(std::initializer_list<CuAddress> addresses, size_t bytes, CuStr
 }
 
 }  // namespace
+
+namespace mock {
+
+CuResult enqueue(CuStream stream, std::function<CuResult()> work) { return ::enqueue(stream, std::move(work)); }
+bool isCapturing(CuStream stream) { return ::isCapturing(stream); }
+bool isBuffer(CuAddress address, size_t bytes) {
+  std::lock_guard<std::mutex> lock(mutex);
+  return holds(address, bytes);
+}
+CuResult broken(const std::string& message) {
+  std::lock_guard<std::mutex> lock(mutex);
+  return ::broken(message);
+}
+void take() { ::take(); }
+void give() { ::give(); }
+long setting(const char* name, long otherwise) {
+  const char* text = std::getenv(name);
+  return text && *text ? std::atol(text) : otherwise;
+}
+
+}  // namespace mock
 
 API cuInit(unsigned) { return setting("CRIA_MOCK_DEVICES", 1) == 0 ? CU_NO_DEVICE : CU_OK; }
 API cuDriverGetVersion(int* version) { return *version = static_cast<int>(setting("CRIA_MOCK_VERSION", 13000)), CU_OK; }
@@ -128,19 +158,6 @@ API cuDeviceGetAttribute(int* value, int attribute, CuDevice) {
   return CU_OK;
 }
 API cuDeviceTotalMem_v2(size_t* bytes, CuDevice) { return *bytes = totalMemory(), CU_OK; }
-
-namespace {
-CuResult take() {
-  std::lock_guard<std::mutex> lock(mutex);
-  used += OBJECT;
-  return CU_OK;
-}
-CuResult give() {
-  std::lock_guard<std::mutex> lock(mutex);
-  used -= OBJECT;
-  return CU_OK;
-}
-}  // namespace
 
 API cuDevicePrimaryCtxRetain(CuContext* context, CuDevice) {
   *context = reinterpret_cast<CuContext>(1);

@@ -70,6 +70,8 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
                         InstanceMethod("write", &DeviceObject::write), InstanceMethod("copy", &DeviceObject::copy),
                         InstanceMethod("read", &DeviceObject::read), InstanceMethod("beginRecording", &DeviceObject::beginRecording),
                         InstanceMethod("endRecording", &DeviceObject::endRecording), InstanceMethod("replay", &DeviceObject::replay),
+                        InstanceAccessor<&DeviceObject::hasGemm>("hasGemm"), InstanceMethod("gemm", &DeviceObject::gemm),
+                        InstanceMethod("sum", &DeviceObject::sum),
                         InstanceMethod("close", &DeviceObject::close)});
   }
 
@@ -90,6 +92,9 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
     napi_remove_env_cleanup_hook(Env(), atExit, this);
     shut();
   }
+
+  /** Null when it is closed. */
+  Device* device() const { return device_.get(); }
 
  private:
   static void atExit(void* self) { static_cast<DeviceObject*>(self)->shut(); }
@@ -209,6 +214,34 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   /** replay(recording) */
   void replay(const Napi::CallbackInfo& info) { open(info.Env()).replay(info[0].As<Napi::Number>().Uint32Value()); }
 
+  /** hasGemm: whether there is cuBLASLt */
+  Napi::Value hasGemm(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    return guarded(env, [&] { return Napi::Boolean::New(env, open(env).hasGemm()); });
+  }
+
+  /** gemm(format, layout, out, a, b, m, n, k, add, workspace, workspaceBytes) */
+  void gemm(const Napi::CallbackInfo& info) {
+    const std::string format = info[0].As<Napi::String>(), layout = info[1].As<Napi::String>();
+    Product product;
+    product.format = format == "half" ? LT_HALF : LT_BF16;
+    product.transposedA = layout[0] == 'T';
+    product.transposedB = layout[1] == 'T';
+    product.out = address(info[2]);
+    product.a = address(info[3]);
+    product.b = address(info[4]);
+    product.m = info[5].As<Napi::Number>();
+    product.n = info[6].As<Napi::Number>();
+    product.k = info[7].As<Napi::Number>();
+    product.add = info[8].As<Napi::Boolean>();
+    product.workspace = address(info[9]);
+    product.workspaceBytes = address(info[10]);
+    open(info.Env()).gemm(product);
+  }
+
+  /** sum(address, count) */
+  void sum(const Napi::CallbackInfo& info) { open(info.Env()).sum(address(info[0]), address(info[1])); }
+
   void settle(Napi::Env env, Answer* answer) {
     std::unique_ptr<Answer> owned(answer);
     if (static_cast<napi_env>(env) == nullptr) return;  // the environment ends
@@ -247,8 +280,52 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   size_t recordings_ = 0;
 };
 
+/** Makes ranks of devices, which takes NCCL some seconds. */
+class Joining : public Napi::AsyncWorker {
+ public:
+  Joining(Napi::Env env, Napi::Array devices) : AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)) {
+    for (uint32_t i = 0; i < devices.Length(); i++) {
+      objects_.push_back(Napi::Persistent(devices.Get(i).As<Napi::Object>()));
+      indexes_.push_back(deviceOf(objects_.back())->index());
+    }
+  }
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+ private:
+  static Device* deviceOf(const Napi::ObjectReference& object) { return DeviceObject::Unwrap(object.Value())->device(); }
+
+  void Execute() override {
+    try {
+      group_ = Group::make(indexes_);
+    } catch (const CudaFailure& failure) {
+      failure_ = std::make_unique<CudaFailure>(failure);
+    }
+  }
+
+  void OnOK() override {
+    if (failure_) return deferred_.Reject(toError(Env(), *failure_).Value());
+    for (size_t rank = 0; rank < objects_.size(); rank++)
+      if (Device* device = deviceOf(objects_[rank])) device->join(group_, rank);
+    deferred_.Resolve(Env().Undefined());
+  }
+
+  Napi::Promise::Deferred deferred_;
+  std::vector<Napi::ObjectReference> objects_;
+  std::vector<int> indexes_;
+  std::shared_ptr<Group> group_;
+  std::unique_ptr<CudaFailure> failure_;
+};
+
+/** join(devices) → a promise: device i is rank i then */
+Napi::Value join(const Napi::CallbackInfo& info) {
+  auto* joining = new Joining(info.Env(), info[0].As<Napi::Array>());
+  joining->Queue();
+  return joining->promise();
+}
+
 Napi::Object start(Napi::Env env, Napi::Object exports) {
   exports["probe"] = Napi::Function::New(env, probe);
+  exports["join"] = Napi::Function::New(env, join);
   exports["Device"] = DeviceObject::define(env);
   return exports;
 }

@@ -1,12 +1,10 @@
 #include "device.h"
 
-#include <memory>
-
 namespace {
 const CudaFailure CLOSED("closed", "the device was closed before its answer came");
 }
 
-Device::Device(const Driver& driver, int index, const void* image) : driver_(driver) {
+Device::Device(const Driver& driver, int index, const void* image) : driver_(driver), index_(index) {
   driver_.check(driver_.cuDeviceGet(&device_, index), "cuDeviceGet");
   driver_.check(driver_.cuDevicePrimaryCtxRetain(&context_, device_), "cuDevicePrimaryCtxRetain");
   try {
@@ -26,6 +24,7 @@ Device::~Device() { close(); }
 void Device::close() {
   if (closed_) return;
   closed_ = true;
+  if (group_) group_->end(CLOSED);
   if (thread_.joinable()) {
     {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -35,6 +34,7 @@ void Device::close() {
     thread_.join();
   }
   driver_.cuCtxSetCurrent(context_);
+  gemm_.reset();
   for (CuGraphExec graph : graphs_) driver_.cuGraphExecDestroy(graph);
   if (stream_) driver_.cuStreamDestroy_v2(stream_);
   for (CuAddress address : allocated_) driver_.cuMemFree_v2(address);
@@ -106,6 +106,35 @@ void Device::endRecording() { push(Job::RECORDED); }
 
 void Device::replay(size_t graph) { push(Job::REPLAY, graph); }
 
+bool Device::hasGemm() {
+  if (!soughtGemm_) {
+    driver_.check(driver_.cuCtxSetCurrent(context_), "cuCtxSetCurrent");
+    gemm_ = Gemm::create();
+    soughtGemm_ = true;
+  }
+  return gemm_ != nullptr;
+}
+
+void Device::gemm(const Product& product) {
+  Job job{};
+  job.kind = Job::GEMM;
+  job.product = product;
+  push(std::move(job));
+}
+
+void Device::join(std::shared_ptr<Group> group, size_t rank) {
+  group_ = std::move(group);
+  rank_ = rank;
+}
+
+void Device::sum(CuAddress address, size_t count) {
+  Job job{};
+  job.kind = Job::SUM;
+  job.to = address;
+  job.count = count;
+  push(std::move(job));
+}
+
 void Device::push(Job::Kind kind, size_t count) {
   Job job{};
   job.kind = kind;
@@ -143,6 +172,7 @@ void Device::run() {
         if (!failure && !stopping) perform(job);
       } catch (const CudaFailure& caught) {
         failure = std::make_unique<CudaFailure>(caught);
+        if (group_) group_->end(caught);
       }
       if (job.kind != Job::READ) continue;
       const CudaFailure* told = failure ? failure.get() : stopping ? &CLOSED : nullptr;
@@ -160,6 +190,10 @@ void Device::run() {
 
 void Device::perform(Job& job) {
   driver_.check(driver_.cuCtxSetCurrent(context_), "cuCtxSetCurrent");
+  if (listing_ && job.kind != Job::RECORDED) {
+    lists_.back().push_back(job);
+    return;
+  }
   switch (job.kind) {
     case Job::LAUNCH: {
       Launch& launch = job.launch;
@@ -183,11 +217,21 @@ void Device::perform(Job& job) {
       driver_.check(driver_.cuMemcpyDtoHAsync_v2(job.bytes.data(), job.from, job.count, stream_), "cuMemcpyDtoH");
       driver_.check(driver_.cuStreamSynchronize(stream_), "cuStreamSynchronize");
       held_.clear();
+      if (group_) group_->check();
       return;
     case Job::RECORD:
+      if (group_) {
+        lists_.emplace_back();
+        listing_ = true;
+        return;
+      }
       driver_.check(driver_.cuStreamBeginCapture_v2(stream_, CU_CAPTURE_RELAXED), "cuStreamBeginCapture");
       return;
     case Job::RECORDED: {
+      if (group_) {
+        listing_ = false;
+        return;
+      }
       CuGraph graph;
       driver_.check(driver_.cuStreamEndCapture(stream_, &graph), "cuStreamEndCapture");
       CuGraphExec exec;
@@ -198,7 +242,17 @@ void Device::perform(Job& job) {
       return;
     }
     case Job::REPLAY:
+      if (group_) {
+        for (Job& listed : lists_[job.count]) perform(listed);
+        return;
+      }
       driver_.check(driver_.cuGraphLaunch(graphs_[job.count], stream_), "cuGraphLaunch");
+      return;
+    case Job::GEMM:
+      gemm_->run(job.product, stream_);
+      return;
+    case Job::SUM:
+      group_->sum(rank_, job.to, job.count, stream_);
       return;
   }
 }

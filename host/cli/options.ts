@@ -9,6 +9,7 @@ export const modelOptions: {
   tokenizer: Option<string>;
   context: Option<number>;
   backend: Option<NonNullable<OpenOptions['backend']>>;
+  gpus: Option<number>;
   threads: Option<NonNullable<OpenOptions['threads']>>;
   kvCache: Option<NonNullable<OpenOptions['kvCache']>>;
 } = {
@@ -22,6 +23,7 @@ export const modelOptions: {
     ['auto', 'wasm', 'cuda', 'reference'],
     'SIMD kernels, a GPU (with cria-cuda), or the slow plain loops that specify them',
   ),
+  gpus: integer('N', { min: 1, max: 64 }, 'GPUs of backend cuda that share the model; default 1'),
   threads: integerOr(
     'auto',
     'N',

@@ -37,10 +37,10 @@ export const runtime: Runtime = {
     const hash = createHash('sha256');
     return { update: bytes => void hash.update(bytes), digest: () => hash.digest('hex') };
   },
-  async gpu(wanted) {
+  async gpu(wanted, count) {
     const plugin = gpuPlugin();
     if (plugin === undefined && !wanted) return undefined;
-    return (await import('../gpu.ts')).gpuPlace(plugin, wanted);
+    return (await import('../gpu.ts')).gpuPlace(plugin, wanted, count);
   },
   threads: {
     processors: availableParallelism,

@@ -14,9 +14,10 @@ export interface Runtime {
   /**
    * The GPU as the place of a model: undefined where there is none that can be used. Absent where addons cannot be loaded.
    * @param wanted whether nothing else will do
+   * @param count of GPUs that share the model; 1 by default
    * @throws StateError 'gpu-unavailable' if it is wanted and there is none
    */
-  gpu?(wanted: boolean): Promise<Place | undefined>;
+  gpu?(wanted: boolean, count?: number): Promise<Place | undefined>;
   /** Absent where a model can only run in the calling thread. */
   threads?: Threads;
 }

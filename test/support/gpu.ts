@@ -22,6 +22,8 @@ const sanitize = process.env['CRIA_SANITIZE'] === '1';
 
 /** What opens a device on the mock, with a bug in its kernels if one is given. */
 export function mockOptions(options: MockOptions = {}): OpenDeviceOptions {
+  // NVIDIA's own libraries want NVIDIA's driver
+  for (const name of ['CRIA_CUBLASLT', 'CRIA_NCCL']) process.env[name] ??= 'none';
   return { library: buildMock({ sanitize, ...options }), folder: pluginFolder() };
 }
 
@@ -30,14 +32,28 @@ export const cudaOnMock = (options?: MockOptions): Cuda => new Cuda(openDevice(m
 export const trainCudaOnMock = (options?: MockOptions, precision?: Precision): TrainCuda =>
   new TrainCuda(openDevice(mockOptions(options)).device, precision);
 
-/** Runs `use` with a setting of the mock driver (gpu-plugin/mock/driver.cpp). */
-export async function withMock<T>(name: string, value: number, use: () => T | Promise<T>): Promise<T> {
-  process.env[`CRIA_MOCK_${name}`] = String(value);
+/** Runs `use` with a setting of the mocks (gpu-plugin/mock). */
+export const withMock = <T>(name: string, value: number, use: () => T | Promise<T>): Promise<T> =>
+  withVariable(`CRIA_MOCK_${name}`, String(value), use);
+
+/** Runs `use` with a variable of the environment. */
+export async function withVariable<T>(name: string, value: string, use: () => T | Promise<T>): Promise<T> {
+  const before = process.env[name];
+  process.env[name] = value;
   try {
     return await use();
   } finally {
-    delete process.env[`CRIA_MOCK_${name}`];
+    if (before === undefined) delete process.env[name];
+    else process.env[name] = before;
   }
+}
+
+/** Bytes that are free on the mock; another device is opened to ask, which takes some itself. */
+export function freeBytes(): number {
+  const { device } = openDevice(mockOptions());
+  const [free] = device.memory();
+  device.close();
+  return free;
 }
 
 /** Says by name what is skipped where the mock cannot be built. */
@@ -60,6 +76,11 @@ function kept(device: Device): Device {
     beginRecording: () => device.beginRecording(),
     endRecording: () => device.endRecording(),
     replay: recording => device.replay(recording),
+    get hasGemm() {
+      return device.hasGemm;
+    },
+    gemm: (...args) => device.gemm(...args),
+    sum: (...args) => device.sum(...args),
     close() {},
   };
 }
