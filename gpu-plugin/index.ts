@@ -69,8 +69,8 @@ export interface Device {
    * `layout` says of a that it is stored as (k, m), of b as (n, k). Only where `hasGemm`.
    */
   gemm(
-    format: 'bf16' | 'half',
-    layout: 'NT' | 'NN' | 'TN',
+    type: 'bf16' | 'f16',
+    layout: 'nt' | 'nn' | 'tn',
     out: number,
     a: number,
     b: number,

@@ -1,4 +1,5 @@
 import type { Buf, Tensor } from './backend.ts';
+import type { GemmLayout, GemmType } from './cuda-device.ts';
 import { strideOf } from './cuda-kernels.ts';
 import { CudaMemory, over, THREADS, WARP } from './cuda-memory.ts';
 import type { DType } from './dtype.ts';
@@ -13,6 +14,9 @@ const UNPACK_INSIDE = 128;
 /** Bytes of weights that are unpacked at once where there are more tokens. */
 const MOST_UNPACKED = 2 ** 27;
 
+/** What cuBLASLt may use, in bytes: as much as NVIDIA's manual recommends for Hopper, four times that for older GPUs. */
+const WORKSPACE = 2 ** 25;
+
 interface GemmOptions {
   /** (m), or none */
   scales?: Buf;
@@ -21,8 +25,11 @@ interface GemmOptions {
   add?: 0 | 1;
 }
 
-/** Products of matrices on tensor cores. */
+/** Products of matrices on tensor cores: cuBLASLt's where it is found and many rows meet, our own otherwise. */
 export abstract class CudaGemm extends CudaMemory {
+  /** Of cuBLASLt; 0 if it is not used, undefined before the first product. */
+  #workspace: Buf | undefined;
+
   /** out = x · wᵀ for many tokens: beside F16 the activations are halves with a scale a row, beside all others both sides are bf16. */
   protected matmulMany(out: Buf, x: Buf, { buf, dtype, rows, cols }: Tensor, n: number): void {
     const type = dtype === 'f16' ? 'f16' : 'bf16';
@@ -62,8 +69,8 @@ export abstract class CudaGemm extends CudaMemory {
    * layout nt; b (k, n) in nn; a (k, m) in tn too.  scales (m), rows of out `stride` apart
    */
   protected gemm(
-    layout: 'nt' | 'nn' | 'tn',
-    type: 'bf16' | 'f16',
+    layout: GemmLayout,
+    type: GemmType,
     out: Buf,
     a: Buf,
     b: Buf,
@@ -73,8 +80,44 @@ export abstract class CudaGemm extends CudaMemory {
     options: GemmOptions = {},
   ): void {
     const few = layout === 'nt' && m <= SMALL_TILE.m;
+    const { scales = 0, stride = n, add = 0 } = options;
+    // the library's rows are not padded
+    const plain = stride === n && (layout === 'tn' ? m : k) % 8 === 0 && (layout === 'nt' ? k : n) % 8 === 0;
     if (few) this.#tiles(`gemm_few_${type}`, SMALL_TILE, out, a, b, m, n, k, options);
-    else this.#tiles(`gemm_${layout}_${type}`, LARGE_TILE, out, a, b, m, n, k, options);
+    else if (plain && !(scales && add) && this.byLibrary(type, layout, out, a, b, m, n, k, add === 1)) {
+      if (scales) this.run('gemm_sum', over(m * n, THREADS), 1, THREADS, out, out, scales, 1, m, n, n, 0);
+    } else this.#tiles(`gemm_${layout}_${type}`, LARGE_TILE, out, a, b, m, n, k, options);
+  }
+
+  /**
+   * By cuBLASLt: out = a · b, or out + a · b to `add`;  out (m, n) f32, a (m, k) and b (k, n) of 16 bits, or (k, m) and (n, k)
+   * where `layout` says t.
+   * @returns false, and nothing is done, where there is none or no memory for its work
+   */
+  protected byLibrary(
+    type: GemmType,
+    layout: GemmLayout,
+    out: Buf,
+    a: Buf,
+    b: Buf,
+    m: number,
+    n: number,
+    k: number,
+    add: boolean,
+  ): boolean {
+    this.#workspace ??= this.#takeWorkspace();
+    if (this.#workspace === 0) return false;
+    if (m > 0 && n > 0) this.device.gemm(type, layout, out, a, b, m, n, k, add, this.#workspace, WORKSPACE);
+    return true;
+  }
+
+  #takeWorkspace(): Buf {
+    if (!this.device.hasGemm) return 0;
+    try {
+      return this.alloc(WORKSPACE);
+    } catch {
+      return 0;
+    }
   }
 
   /** Where tiles are few, blocks share the depth of each, and their sums are added in order. */

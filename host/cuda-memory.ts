@@ -1,49 +1,12 @@
 import { ALIGN, type Buf, type Cache, type Tensor } from './backend.ts';
 import { Composed } from './composed.ts';
+import type { CudaDevice } from './cuda-device.ts';
 import { isQuantised, SHARED_BYTES, strideOf } from './cuda-kernels.ts';
 import { BLOCK, type CacheDType, type CodesDType, type DType, HALVES, rowBytes } from './dtype.ts';
 import { type ErrorParts, StateError } from './errors.ts';
 
-/** A GPU as the package cria-cuda opens it; its index.ts says more. */
-export interface CudaDevice {
-  kernel(name: string, kinds: string, shared: number): number;
-  allocate(bytes: number): number;
-  memory(): [free: number, all: number];
-  launch(kernel: number, gridX: number, gridY: number, threads: number, ...values: number[]): void;
-  write(address: number, bytes: Uint8Array): void;
-  copy(to: number, from: number, bytes: number): void;
-  read(address: number, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
-  beginRecording(): void;
-  endRecording(): number;
-  replay(recording: number): void;
-  readonly hasGemm: boolean;
-  gemm(
-    format: Gemm16,
-    layout: GemmLayout,
-    out: number,
-    a: number,
-    b: number,
-    m: number,
-    n: number,
-    k: number,
-    add: boolean,
-    workspace: number,
-    workspaceBytes: number,
-  ): void;
-  sum(address: number, count: number): void;
-  close(): void;
-}
-
 /** Graphs of one owner: each keeps a few hundred launches. */
 const MOST_RECORDINGS = 64;
-
-/** Formats of 16 bits. */
-export type Gemm16 = 'bf16' | 'half';
-/** Of a, then b: N as the product takes it, T transposed. */
-export type GemmLayout = 'NT' | 'NN' | 'TN';
-
-/** What cuBLASLt may use, in bytes: as much as NVIDIA's manual recommends for Hopper, four times that for older GPUs. */
-const WORKSPACE = 2 ** 25;
 
 export const WARP = 32;
 const MOST_THREADS = 1024;
@@ -55,7 +18,7 @@ export const ATTENTION: { threads: number; headDim: number } = { threads: 128, h
 /** A GPU's memory and the queue of its kernels: only `read…` and `fill` wait. */
 export abstract class CudaMemory extends Composed {
   bytes = 0;
-  readonly #device: CudaDevice;
+  protected readonly device: CudaDevice;
   readonly #kernels = new Map<string, number>();
   /** What `reserve` took and no buffer has yet. */
   #reserved = { next: 0, end: 0 };
@@ -65,13 +28,11 @@ export abstract class CudaMemory extends Composed {
   readonly #scratch = new Map<string, { buf: Buf; bytes: number }>();
   /** Lists that repeat: seen once, or recorded under a number. */
   readonly #repeated = new WeakMap<object, Map<string, number | undefined>>();
-  /** Of cuBLASLt; 0 if it is not used, undefined before the first product. */
-  #workspace: Buf | undefined;
 
   /** @throws StateError 'out-of-memory', Error with code 'bad-kernels'; the device is closed then */
   constructor(device: CudaDevice, kernels: Record<string, string>) {
     super();
-    this.#device = device;
+    this.device = device;
     try {
       for (const [name, kinds] of Object.entries(kernels))
         this.#kernels.set(name, device.kernel(name, kinds, SHARED_BYTES[name] ?? 0));
@@ -84,7 +45,7 @@ export abstract class CudaMemory extends Composed {
 
   reserve(bytes: number): boolean {
     try {
-      const start = this.#device.allocate(bytes);
+      const start = this.device.allocate(bytes);
       this.#reserved = { next: start, end: start + bytes };
     } catch (error) {
       if ((error as { code?: string }).code === 'out-of-memory') return false;
@@ -101,7 +62,7 @@ export abstract class CudaMemory extends Composed {
       return next;
     }
     try {
-      const buf = this.#device.allocate(Math.max(bytes, 1));
+      const buf = this.device.allocate(Math.max(bytes, 1));
       this.bytes += bytes;
       return buf;
     } catch (error) {
@@ -131,17 +92,17 @@ export abstract class CudaMemory extends Composed {
       return;
     }
     if (recording === undefined) {
-      this.#device.beginRecording();
+      this.device.beginRecording();
       ops();
-      recording = this.#device.endRecording();
+      recording = this.device.endRecording();
       lists.set(key, recording);
     }
-    this.#device.replay(recording);
+    this.device.replay(recording);
   }
 
   #outOfMemory(bytes: number, cause: unknown): unknown {
     if ((cause as { code?: string }).code !== 'out-of-memory') return gpuFailed(cause);
-    const [free, all] = this.#device.memory();
+    const [free, all] = this.device.memory();
     return new StateError('out-of-memory', {
       where: 'GPU memory',
       expected: `${bytes} bytes more than the ${this.bytes} taken`,
@@ -181,7 +142,7 @@ export abstract class CudaMemory extends Composed {
     await write(view);
     const at = buf + row * strideOf(dtype, cols);
     const stored = isQuantised(dtype) ? this.scratch('stored', bytes) : at;
-    this.#device.write(stored, view);
+    this.device.write(stored, view);
     this.writeI32(this.#flag, [0]);
     this.#findNonFinite(stored, dtype, rows * cols);
     if (isQuantised(dtype)) this.run(`planes_${dtype}`, rows, 1, THREADS, at, stored, cols);
@@ -218,7 +179,7 @@ export abstract class CudaMemory extends Composed {
   }
 
   #write(buf: Buf, { buffer, byteOffset, byteLength }: Float32Array | Int32Array | Uint8Array): void {
-    if (byteLength > 0) this.#device.write(buf, new Uint8Array(buffer, byteOffset, byteLength));
+    if (byteLength > 0) this.device.write(buf, new Uint8Array(buffer, byteOffset, byteLength));
   }
 
   async readF32(buf: Buf, count: number): Promise<Float32Array> {
@@ -232,7 +193,7 @@ export abstract class CudaMemory extends Composed {
   async #read(buf: Buf, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
     if (bytes === 0) return new Uint8Array(0);
     try {
-      return await this.#device.read(buf, bytes);
+      return await this.device.read(buf, bytes);
     } catch (error) {
       throw gpuFailed(error);
     }
@@ -242,7 +203,7 @@ export abstract class CudaMemory extends Composed {
     if (count === 0) return;
     for (let h = 0; h < cache.kvHeads; h++) {
       const bytes = count * rowBytes(cache.dtype, cache.headDim);
-      this.#device.copy(rowAt(cache, to, h, 0), rowAt(cache, from, h, 0), bytes);
+      this.device.copy(rowAt(cache, to, h, 0), rowAt(cache, from, h, 0), bytes);
     }
   }
 
@@ -255,50 +216,18 @@ export abstract class CudaMemory extends Composed {
   }
 
   dispose(): void {
-    this.#device.close();
+    this.device.close();
   }
 
   /** On each of several ranks: `count` numbers, of which all but one rank have zeros, become that rank's bits. */
   protected sum(buf: Buf, count: number): void {
-    if (count > 0) this.#device.sum(buf, count);
-  }
-
-  /**
-   * By cuBLASLt: out = a · b, or out + a · b to `add`;  out (m, n) f32, a (m, k) and b (k, n) of 16 bits, or (k, m) and (n, k)
-   * where `layout` says T.
-   * @returns false, and nothing is done, where there is none or no memory for its work
-   */
-  protected gemm(
-    format: Gemm16,
-    layout: GemmLayout,
-    out: Buf,
-    a: Buf,
-    b: Buf,
-    m: number,
-    n: number,
-    k: number,
-    add: boolean,
-  ): boolean {
-    this.#workspace ??= this.#takeWorkspace();
-    if (this.#workspace === 0) return false;
-    if (m > 0 && n > 0)
-      this.#device.gemm(format, layout, out, a, b, m, n, k, add, this.#workspace, WORKSPACE);
-    return true;
-  }
-
-  #takeWorkspace(): Buf {
-    if (!this.#device.hasGemm) return 0;
-    try {
-      return this.alloc(WORKSPACE);
-    } catch {
-      return 0;
-    }
+    if (count > 0) this.device.sum(buf, count);
   }
 
   /** Queues a kernel over a grid of blocks; one without blocks does nothing. */
   protected run(name: string, gridX: number, gridY: number, threads: number, ...values: number[]): void {
     if (gridX > 0 && gridY > 0)
-      this.#device.launch(this.#kernels.get(name)!, gridX, gridY, threads, ...values);
+      this.device.launch(this.#kernels.get(name)!, gridX, gridY, threads, ...values);
   }
 }
 

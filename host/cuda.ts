@@ -1,7 +1,8 @@
 import type { Backend, Buf, Cache, Tensor } from './backend.ts';
+import type { CudaDevice } from './cuda-device.ts';
 import { CudaGemm } from './cuda-gemm.ts';
 import { isQuantised, KERNELS, matvecName } from './cuda-kernels.ts';
-import { ATTENTION, type CudaDevice, over, THREADS, threadsFor, WARP } from './cuda-memory.ts';
+import { ATTENTION, over, THREADS, threadsFor, WARP } from './cuda-memory.ts';
 import { BLOCK } from './dtype.ts';
 
 /** matvec.cuh: warps of a block, two rows each. */

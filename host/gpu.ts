@@ -1,5 +1,5 @@
 import { Cuda } from './cuda.ts';
-import type { CudaDevice } from './cuda-memory.ts';
+import type { CudaDevice } from './cuda-device.ts';
 import { type ErrorParts, StateError } from './errors.ts';
 import { Here } from './here.ts';
 import type { Place } from './place.ts';

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { buildMock, buildMockLibrary, OUT } from '../gpu-plugin/build.ts';
 import { openDevice } from '../gpu-plugin/index.ts';
 import { Cuda } from '../host/cuda.ts';
-import type { Gemm16, GemmLayout } from '../host/cuda-memory.ts';
+import type { GemmLayout, GemmType } from '../host/cuda-device.ts';
 import { canBuildMock, freeBytes, mockOptions, withMock, withVariable } from './support/gpu.ts';
 import { encode } from './support/stored.ts';
 import { uniform } from './support/tiny-model.ts';
@@ -15,13 +15,13 @@ const test = suite('cuBLASLt');
 
 /** Lets a test call what backends call. */
 class Products extends Cuda {
-  product(...args: Parameters<Cuda['gemm']>): boolean {
-    return this.gemm(...args);
+  product(...args: Parameters<Cuda['byLibrary']>): boolean {
+    return this.byLibrary(...args);
   }
 }
 
-const FORMATS: Gemm16[] = ['bf16', 'half'];
-const LAYOUTS: GemmLayout[] = ['NT', 'NN', 'TN'];
+const FORMATS: GemmType[] = ['bf16', 'f16'];
+const LAYOUTS: GemmLayout[] = ['nt', 'nn', 'tn'];
 const SIZES = [
   [1, 1, 1],
   [3, 5, 7],
@@ -45,17 +45,16 @@ const withLibrary = async <T>(use: () => T | Promise<T>, without?: string): Prom
   onGpu ? use() : withVariable('CRIA_CUBLASLT', buildMockLibrary('cublaslt', buildMock(), without), use);
 
 /** Puts numbers of 16 bits on the device, `skip` of them further than a buffer begins. */
-async function put(b: Products, values: Float32Array, format: Gemm16, skip = 0): Promise<number> {
-  const dtype = format === 'half' ? 'f16' : 'bf16';
-  const tensor = b.allocTensor(dtype, 1, skip + values.length);
+async function put(b: Products, values: Float32Array, format: GemmType, skip = 0): Promise<number> {
+  const tensor = b.allocTensor(format, 1, skip + values.length);
   const padded = new Float32Array(skip + values.length);
   padded.set(values, skip);
-  await b.fill(tensor, 0, 1, async view => view.set(encode(padded, dtype)));
+  await b.fill(tensor, 0, 1, async view => view.set(encode(padded, format)));
   return tensor.buf + 2 * skip;
 }
 
 interface Shape {
-  format: Gemm16;
+  format: GemmType;
   layout: GemmLayout;
   size: readonly [m: number, n: number, k: number];
 }
@@ -66,7 +65,7 @@ function expected({ layout, size: [m, n, k] }: Shape, a: Float32Array, b: Float3
     const [i, j] = [Math.floor(at / n), at % n];
     let sum = out?.[at] ?? 0;
     for (let p = 0; p < k; p++)
-      sum += a[layout[0] === 'T' ? p * m + i : i * k + p]! * b[layout[1] === 'T' ? j * k + p : p * n + j]!;
+      sum += a[layout[0] === 't' ? p * m + i : i * k + p]! * b[layout[1] === 't' ? j * k + p : p * n + j]!;
     return sum;
   });
 }
@@ -107,12 +106,12 @@ mockTest('its memory is taken once, and counted, and nothing that it made stays'
   withLibrary(async () => {
     const free = freeBytes();
     const b = open();
-    const a = await put(b, whole(4, 1), 'half');
+    const a = await put(b, whole(4, 1), 'f16');
     const out = b.allocF32(4);
     const before = b.bytes;
-    for (let i = 0; i < 2; i++) assert.ok(b.product('half', 'NT', out, a, a, 2, 2, 2, false));
+    for (let i = 0; i < 2; i++) assert.ok(b.product('f16', 'nt', out, a, a, 2, 2, 2, false));
     assert.is(b.bytes, before + WORKSPACE);
-    assert.ok(b.product('half', 'NT', out, a, a, 0, 2, 2, false), 'nothing to do');
+    assert.ok(b.product('f16', 'nt', out, a, a, 0, 2, 2, false), 'nothing to do');
     await b.readF32(out, 4);
     b.dispose();
     assert.is(freeBytes(), free);
@@ -127,7 +126,7 @@ test('a product that is recorded runs when it is replayed', () =>
     gpu.write(out, new Uint8Array(16));
     gpu.write(a, encode(Float32Array.of(1, 2, 3, 4), 'bf16'));
     gpu.beginRecording();
-    gpu.gemm('bf16', 'NN', out, a, a, 2, 2, 2, true, workspace, WORKSPACE);
+    gpu.gemm('bf16', 'nn', out, a, a, 2, 2, 2, true, workspace, WORKSPACE);
     const recording = gpu.endRecording();
     for (const times of [0, 1, 2]) {
       if (times > 0) gpu.replay(recording);
@@ -144,7 +143,7 @@ mockTest('where there is none that works nothing is done, and nobody minds', asy
   const none = async (what: string) => {
     const b = open();
     const before = b.bytes;
-    assert.not.ok(b.product('bf16', 'NT', 0, 0, 0, 1, 1, 1, false), what);
+    assert.not.ok(b.product('bf16', 'nt', 0, 0, 0, 1, 1, 1, false), what);
     assert.is(b.bytes, before, what);
     b.dispose();
   };
@@ -164,9 +163,9 @@ mockTest('a product that fails is told by every answer', () =>
       const before = freeBytes();
       const b = open();
       const out = b.allocF32(1);
-      const a = await put(b, whole(1, 1), 'half');
+      const a = await put(b, whole(1, 1), 'f16');
       await withMock(setting, value, async () => {
-        b.product('half', 'NT', out, a, a, 1, 1, 1, false);
+        b.product('f16', 'nt', out, a, a, 1, 1, 1, false);
         for (let i = 0; i < 2; i++) {
           const error = await b.readF32(out, 1).then(
             () => undefined,

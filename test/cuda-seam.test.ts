@@ -2,7 +2,7 @@
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { CudaDevice } from '../host/cuda-memory.ts';
+import type { CudaDevice } from '../host/cuda-device.ts';
 import { devices } from './support/gpu.ts';
 import { encode } from './support/stored.ts';
 import { uniform } from './support/tiny-model.ts';

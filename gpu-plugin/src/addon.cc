@@ -220,13 +220,13 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
     return guarded(env, [&] { return Napi::Boolean::New(env, open(env).hasGemm()); });
   }
 
-  /** gemm(format, layout, out, a, b, m, n, k, add, workspace, workspaceBytes) */
+  /** gemm(type, layout, out, a, b, m, n, k, add, workspace, workspaceBytes) */
   void gemm(const Napi::CallbackInfo& info) {
-    const std::string format = info[0].As<Napi::String>(), layout = info[1].As<Napi::String>();
+    const std::string type = info[0].As<Napi::String>(), layout = info[1].As<Napi::String>();
     Product product;
-    product.format = format == "half" ? LT_HALF : LT_BF16;
-    product.transposedA = layout[0] == 'T';
-    product.transposedB = layout[1] == 'T';
+    product.format = type == "f16" ? LT_HALF : LT_BF16;
+    product.transposedA = layout[0] == 't';
+    product.transposedB = layout[1] == 't';
     product.out = address(info[2]);
     product.a = address(info[3]);
     product.b = address(info[4]);

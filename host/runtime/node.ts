@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import type { CudaDevice } from '../cuda-memory.ts';
+import type { CudaDevice } from '../cuda-device.ts';
 import { FileError } from '../errors.ts';
 import type { Source } from '../source.ts';
 import { RemoteRunner } from '../workers/remote-runner.ts';

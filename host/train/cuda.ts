@@ -1,7 +1,8 @@
 import type { Buf, Tensor } from '../backend.ts';
 import { Cuda, MATMUL } from '../cuda.ts';
+import type { CudaDevice } from '../cuda-device.ts';
 import { GEMM, KERNELS } from '../cuda-kernels.ts';
-import { ATTENTION, type CudaDevice, checkHeadDim, over, THREADS, threadsFor } from '../cuda-memory.ts';
+import { ATTENTION, checkHeadDim, over, THREADS, threadsFor } from '../cuda-memory.ts';
 import type { Precision, TrainBackend } from './backend.ts';
 
 /** What training takes beside the kernels of inference; letters as in cuda-kernels.ts. */

@@ -6,7 +6,7 @@ import { buildAddon, buildMock, type MockOptions, missingTool, OUT } from '../..
 import { type Device, type OpenDeviceOptions, openDevice } from '../../gpu-plugin/index.ts';
 import type { Backend } from '../../host/backend.ts';
 import { Cuda } from '../../host/cuda.ts';
-import type { CudaDevice } from '../../host/cuda-memory.ts';
+import type { CudaDevice } from '../../host/cuda-device.ts';
 import type { Precision, TrainBackend } from '../../host/train/backend.ts';
 import { TrainCuda } from '../../host/train/cuda.ts';
 
