@@ -26,7 +26,7 @@ else {
       execFileSync(process.execPath, [script('pack.js'), file], { cwd: projectRoot });
       execFileSync('tar', ['-xzf', file, '-C', folder]);
       const env = { PATH: '/usr/bin:/bin', LD_LIBRARY_PATH: dirname(buildMock()) };
-      const { status, stdout } = spawnSync('sh', ['run.sh', '--only', 'sampler', '--models', 'none'], {
+      const { status, stdout } = spawnSync('sh', ['run.sh', '--tests', 'sampler', '--bench', 'none'], {
         cwd: folder,
         env,
         encoding: 'utf8',
@@ -47,7 +47,7 @@ else {
       });
       assert.is(opened, 'cuda\n');
       // without a driver it fails, and says so
-      const alone = spawnSync('sh', ['run.sh', '--only', 'sampler', '--models', 'none'], {
+      const alone = spawnSync('sh', ['run.sh', '--tests', 'sampler', '--bench', 'none'], {
         cwd: folder,
         env: { PATH: env.PATH },
         encoding: 'utf8',

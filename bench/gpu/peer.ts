@@ -1,0 +1,41 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { pythonWith } from '../../scripts/python.ts';
+import { projectFolder } from '../paths.ts';
+import type { Line, Session } from './session.ts';
+
+/**
+ * Runs pytorch.py for as long as the session has, and prints its lines; says so where there is no Python with torch.
+ * @param args its options
+ * @returns the most that its products of large matrices reached, in 10¹² operations a second
+ */
+export async function byPyTorch(session: Session, args: readonly string[]): Promise<number | undefined> {
+  let matmul: number | undefined;
+  await run(session, args, line => {
+    session.print(line);
+    const { what, tflops } = line as { what?: string; tflops?: number };
+    if (what === 'matmul' && tflops !== undefined) matmul = Math.max(matmul ?? 0, tflops);
+  });
+  return matmul;
+}
+
+async function run(session: Session, args: readonly string[], take: (line: Line) => void): Promise<void> {
+  if (session.left === 0) return session.print({ bench: 'pytorch', skipped: 'no time left' });
+  const python = pythonWith('torch');
+  if (python === undefined) return session.print({ bench: 'pytorch', skipped: 'no Python with torch' });
+  const script = join(projectFolder(), 'bench', 'gpu', 'pytorch.py');
+  const minutes = String(session.left / 60);
+  const child = spawn(python, [script, '--minutes', minutes, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = new Promise(resolve => child.on('close', resolve));
+  const killed = setTimeout(() => child.kill(), 1000 * session.left);
+  let complaint = '';
+  child.stderr.setEncoding('utf8').on('data', text => (complaint = (complaint + text).slice(-500)));
+  for await (const line of createInterface(child.stdout)) {
+    if (line.startsWith('{')) take(JSON.parse(line) as Line);
+  }
+  const code = await ended;
+  clearTimeout(killed);
+  if (child.signalCode) session.print({ bench: 'pytorch', skipped: 'no time left' });
+  else if (code !== 0) session.print({ bench: 'pytorch', failed: complaint.trim() || `exit code ${code}` });
+}
