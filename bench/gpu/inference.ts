@@ -87,7 +87,7 @@ export async function agreement(source: ByteSource, model: Model): Promise<numbe
   const { ids } = makePrompt(CHECKED, 'check');
   const drawn = async (from: Model) =>
     (await from.generateBatch([ids], { ...greedy, maxTokens: CHECKED }))[0]!.ids;
-  const cpu = await open(source, { backend: 'wasm', contextLength: 2 * CHECKED, threads: 1 });
+  const cpu = await open(source, { backend: 'wasm', kvCache: 'f16', contextLength: 2 * CHECKED, threads: 1 });
   const expected = await drawn(cpu);
   await cpu.close();
   const got = await drawn(model);
@@ -95,12 +95,13 @@ export async function agreement(source: ByteSource, model: Model): Promise<numbe
   return differs < 0 ? CHECKED : differs;
 }
 
-/** Everything of one model. @param free bytes of the GPU before */
+/** Everything of one model. @param free bytes of the GPU before @param backend 'cuda', or another to try it */
 export async function inference(
   session: Session,
   name: string,
   { reps, batches, free }: { reps: number; batches: readonly number[]; free: number },
   ceilings: Ceilings,
+  backend: 'cuda' | 'wasm' = 'cuda',
 ): Promise<void> {
   const { shape, type } = parseName(name);
   const source = modelSource(name);
@@ -109,7 +110,7 @@ export async function inference(
   let model: Model | undefined;
   const reopen = async (sequences: number, contextLength: number) => {
     await model?.close();
-    model = await open(source, { backend: 'cuda', kvCache: 'f16', sequences, contextLength });
+    model = await open(source, { backend, kvCache: 'f16', sequences, contextLength });
     return model;
   };
   const measure = (what: string, work: () => Promise<object>, line: object = {}) =>
@@ -160,7 +161,7 @@ export async function inference(
 /** Two rounds of requests, each with a prompt of its own, or what is done of them when the time is up. */
 async function throughput(session: Session, model: Model, sequences: number): Promise<object> {
   const prompts = Array.from({ length: 2 * sequences }, (_, i) => makePrompt(REQUEST.in, `request ${i}`).ids);
-  const signal = AbortSignal.timeout(1000 * session.left);
+  const signal = AbortSignal.timeout(Math.ceil(1000 * session.left));
   let tokens = 0;
   const started = performance.now();
   let complete = true;

@@ -266,7 +266,10 @@ export async function kernels(
   sizes: KernelSizes = LLAMA_7B,
 ): Promise<void> {
   for (const group of GROUPS) {
-    if (session.left === 0) return;
+    if (session.left === 0) {
+      session.print({ bench: 'kernel', op: group.name, skipped: 'no time left' });
+      continue;
+    }
     const bench = new Bench(open(), sizes);
     try {
       for (const op of group(bench)) {

@@ -24,7 +24,7 @@ const HELP = `npm run bench:gpu -- [options]
   --sequences N    of a step (default 1)
   --recompute      compute activations again in backward
   --precision P    f32 or bf16 (default bf16, where training knows it)
-  --torch ARGS     options of pytorch.py, with spaces between (default --compile)`;
+  --eager          PyTorch as it is, not compiled`;
 
 const { values } = parseArgs({
   options: {
@@ -38,7 +38,7 @@ const { values } = parseArgs({
     sequences: { type: 'string', default: '1' },
     recompute: { type: 'boolean', default: false },
     precision: { type: 'string', default: 'bf16' },
-    torch: { type: 'string', default: '--compile' },
+    eager: { type: 'boolean', default: false },
     help: { type: 'boolean' },
   },
 });
@@ -93,7 +93,16 @@ async function main(): Promise<void> {
   });
   const work: Record<string, () => Promise<void>> = {
     async pytorch() {
-      ceilings.matmul = await byPyTorch(session, values.torch.split(' ').filter(Boolean));
+      const shapes = new Set(models.map(model => parseName(model).shape.name));
+      const { training, length, sequences, recompute, eager } = values;
+      const steps = ['--train-shapes', training, '--train-length', length, '--train-sequences', sequences];
+      const switches = [...(recompute ? ['--recompute'] : []), ...(eager ? [] : ['--compile'])];
+      ceilings.matmul = await byPyTorch(session, 1 / parts.length, [
+        '--shapes',
+        [...shapes].join(),
+        ...steps,
+        ...switches,
+      ]);
     },
     kernels: () => kernels(session, () => open().device, ceilings),
     async inference() {

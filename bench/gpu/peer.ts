@@ -6,13 +6,19 @@ import { projectFolder } from '../paths.ts';
 import type { Line, Session } from './session.ts';
 
 /**
- * Runs pytorch.py for as long as the session has, and prints its lines; says so where there is no Python with torch.
+ * Runs pytorch.py and prints its lines; says so where there is no Python with torch.
+ * @param share of what the session has left, in which the last of its figures begins
  * @param args its options
  * @returns the most that its products of large matrices reached, in 10¹² operations a second
  */
-export async function byPyTorch(session: Session, args: readonly string[]): Promise<number | undefined> {
+export async function byPyTorch(
+  session: Session,
+  share: number,
+  args: readonly string[],
+): Promise<number | undefined> {
   let matmul: number | undefined;
-  await run(session, args, line => {
+  const minutes = String((share * session.left) / 60);
+  await run(session, ['--minutes', minutes, ...args], line => {
     session.print(line);
     const { what, tflops } = line as { what?: string; tflops?: number };
     if (what === 'matmul' && tflops !== undefined) matmul = Math.max(matmul ?? 0, tflops);
@@ -25,8 +31,7 @@ async function run(session: Session, args: readonly string[], take: (line: Line)
   const python = pythonWith('torch');
   if (python === undefined) return session.print({ bench: 'pytorch', skipped: 'no Python with torch' });
   const script = join(projectFolder(), 'bench', 'gpu', 'pytorch.py');
-  const minutes = String(session.left / 60);
-  const child = spawn(python, [script, '--minutes', minutes, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(python, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = new Promise(resolve => child.on('close', resolve));
   const killed = setTimeout(() => child.kill(), 1000 * session.left);
   let complaint = '';

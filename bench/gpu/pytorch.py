@@ -1,7 +1,7 @@
 """PyTorch beside Cria on the same GPU: SDPA, cuBLAS and, with --compile, torch.compile and CUDA graphs. A Llama of a given shape
 with random weights decodes in batches, reads a prompt and learns; a line of JSON for each figure as soon as it is had.
 
-    python3 bench/gpu/pytorch.py [--shapes 1.1B,7B] [--only ceilings,decode,prompt,train] [--compile] [--minutes 5]
+    python3 bench/gpu/pytorch.py [--shapes 1.1B,7B] [--train-shapes 7B/4] [--only ceilings,decode,prompt,train] [--compile] [--minutes 5]
 
 Shapes are those of bench/synthetic.ts, or their first layers: 7B/4. FLOPs are counted as host/train/cost.ts does: 2 for each weight
 of a matrix and each product of causal attention, three times in a step. Needs torch >= 2.1; --dry-run tries it on a CPU, tiny."""
@@ -34,6 +34,7 @@ parser.add_argument('--shapes', default='1.1B,7B')
 parser.add_argument('--only', default='ceilings,decode,prompt,train')
 parser.add_argument('--compile', action='store_true')
 parser.add_argument('--minutes', type=float, default=5)
+parser.add_argument('--train-shapes', help='default: --shapes')
 parser.add_argument('--train-length', type=int, default=2048)
 parser.add_argument('--train-sequences', type=int, default=1)
 parser.add_argument('--recompute', action='store_true', help='compute the activations of a layer again in backward')
@@ -49,7 +50,8 @@ device = 'cuda' if cuda else 'cpu'
 dtype = torch.bfloat16 if cuda else torch.float32
 end = time.perf_counter() + 60 * options.minutes
 if options.dry_run:
-    options.shapes, options.train_length, VOCAB, DECODED, BATCHES = 'tiny', 16, 320, 2, (1, 2)
+    options.shapes, options.train_shapes, options.train_length = 'tiny', 'tiny', 16
+    VOCAB, DECODED, BATCHES = 320, 2, (1, 2)
     BEFORE = {1: 4, 2: 8}
 PROMPT = 8 if options.dry_run else 2048
 name = torch.cuda.get_device_name() if cuda else 'cpu'
@@ -304,8 +306,8 @@ for shape in options.shapes.split(','):
         if 'prompt' in wanted:
             measure('prompt', lambda: prompt(model), shape=shape)
         del model
-    if 'train' in wanted:
-        if cuda:
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-        measure('train', lambda: train(shape), shape=shape, T=options.train_length, sequences=options.train_sequences)
+for shape in (options.train_shapes or options.shapes).split(',') if 'train' in wanted else ():
+    if cuda:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    measure('train', lambda: train(shape), shape=shape, T=options.train_length, sequences=options.train_sequences)
