@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import { inference, rateTogether } from '../bench/gpu/inference.ts';
 import { type KernelSizes, kernels } from '../bench/gpu/kernels.ts';
 import { modelSource } from '../bench/gpu/model-source.ts';
+import { byPyTorch } from '../bench/gpu/peer.ts';
 import { type Line, peakOf, Session } from '../bench/gpu/session.ts';
 import { training } from '../bench/gpu/training.ts';
 import { modelChunks } from '../bench/make-model.ts';
@@ -150,6 +151,14 @@ else {
       );
       assert.ok(lines.at(-1).what === 'train' && lines.at(-1).tokensPerSecond > 0);
     }
+  });
+
+  test('what PyTorch says is a line of the session', async () => {
+    const { session, lines } = collected();
+    assert.is(await byPyTorch(session, 0.5, ['--dry-run', '--only', 'ceilings']), lines.at(-1)!['tflops']);
+    await byPyTorch(session, 0.5, ['--none']);
+    assert.match(lines.at(-1)!['failed'] as string, /unrecognized arguments: --none/);
+    assert.is(lines.length, 4);
   });
 }
 
