@@ -4,8 +4,9 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { KernelSizes } from '../bench/gpu/bench-ops.ts';
 import { inference, rateTogether } from '../bench/gpu/inference.ts';
-import { type KernelSizes, kernels } from '../bench/gpu/kernels.ts';
+import { kernels } from '../bench/gpu/kernels.ts';
 import { modelSource } from '../bench/gpu/model-source.ts';
 import { byPyTorch } from '../bench/gpu/peer.ts';
 import { type Line, peakOf, Session } from '../bench/gpu/session.ts';
@@ -21,17 +22,25 @@ import { projectRoot } from './support/shared.ts';
 const test = suite('benchmarks of the GPU');
 
 const TINY: KernelSizes = {
-  matrices: [[32, 256]],
+  matrices: [[8, 256]],
   few: [1, 2],
-  many: 16,
+  many: 9,
   vocab: 64,
-  heads: 2,
-  headDim: 32,
+  heads: 4,
+  headDim: 64,
+  hidden: 256,
   batches: [1, 2],
   context: 8,
-  turns: 2 ** 16,
+  turns: 2 ** 19,
+  calls: 1,
   ms: 0,
 };
+
+/** Beside matmul. */
+const OPS = [
+  ...['normedMatmuls', 'gatedMatmul', 'addMatmul', 'ropeAppend', 'attention', 'sample', 'topLogprobs'],
+  ...['rmsnorm', 'rope', 'append', 'swiglu', 'add'],
+];
 
 function collected(minutes = 10): { session: Session; lines: Line[] } {
   const lines: Line[] = [];
@@ -50,10 +59,9 @@ if (canBuildMock('benchmarks of kernels')) {
     );
     const products = lines.filter(({ op }) => op === 'matmul');
     assert.equal(new Set(products.map(({ dtype }) => dtype)), new Set(Object.keys(BLOCK)));
-    assert.equal(new Set(products.map(({ n }) => n)), new Set([1, 2, 16]));
+    assert.equal(new Set(products.map(({ n }) => n)), new Set([1, 2, 9]));
     const ops = new Set(lines.map(({ op }) => op));
-    for (const op of ['attention', 'sample', 'topLogprobs', 'rmsnorm', 'rope', 'append', 'swiglu', 'add'])
-      assert.ok(ops.has(op), op);
+    for (const op of OPS) assert.ok(ops.has(op), op);
     for (const line of lines) {
       const { us, GBs, share } = line as Line & Record<'us' | 'GBs' | 'share', number>;
       assert.ok(us > 0 && Math.abs(GBs / share / ceilings.bandwidth - 1) < 1e-9, JSON.stringify(line));

@@ -1,138 +1,17 @@
-// Single ops on a GPU, by which kernels are tuned: each is recorded some times as one CUDA graph, so that neither JavaScript nor
-// launches count, and weights take turns, so that none is in a cache.
+// Single ops on a GPU, by which kernels are tuned.
 
 import type { Tensor } from '../../host/backend.ts';
-import { Cuda } from '../../host/cuda.ts';
 import type { CudaDevice } from '../../host/cuda-memory.ts';
 import { BLOCK, type CacheDType, type DType, rowBytes } from '../../host/dtype.ts';
-import { randomBits, seedOf } from '../random.ts';
+import { Bench, type KernelSizes, LLAMA_7B, type Op } from './bench-ops.ts';
 import { type Ceilings, type Session, tflopsOf } from './session.ts';
 
-export interface KernelSizes {
-  /** Of weights: (rows, cols). */
-  matrices: readonly (readonly [rows: number, cols: number])[];
-  /** Tokens that meet them. */
-  few: readonly number[];
-  many: number;
-  vocab: number;
-  heads: number;
-  headDim: number;
-  /** Sequences that decode together, and what each has behind it. */
-  batches: readonly number[];
-  context: number;
-  /** Bytes that weights which take turns fill: more than a cache holds. */
-  turns: number;
-  /** Milliseconds that a figure is measured. */
-  ms: number;
-}
-
-/** Those of Llama 2 7B; an H100's second cache holds 50 MB. */
-export const LLAMA_7B: KernelSizes = {
-  matrices: [
-    [4096, 4096],
-    [11008, 4096],
-    [4096, 11008],
-    [32000, 4096],
-  ],
-  few: [1, 4, 8],
-  many: 2048,
-  vocab: 32000,
-  heads: 32,
-  headDim: 128,
-  batches: [1, 8, 64],
-  context: 2048,
-  turns: 2 ** 28,
-  ms: 30,
-};
-
 const CACHES: CacheDType[] = ['f32', 'f16', 'q8_0'];
-/** Times that an op is recorded. */
-const CALLS = 20;
 /** Formats whose products with many tokens are measured. */
 const MANY: DType[] = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_k', 'q6_k'];
 
-interface Op {
-  op: string;
-  shape: object;
-  /** What it must read and write, each number once. */
-  bytes: number;
-  /** Multiplications and additions. */
-  flops?: number;
-  run: (turn: number) => void;
-}
-
-/** Small finite numbers, whatever format reads them: exponents below that of 2. */
-function fill(device: CudaDevice, at: number, bytes: number): void {
-  const next = randomBits(seedOf('kernels'));
-  const first = new Uint8Array(Math.min(bytes, 2 ** 20));
-  for (let i = 0; i < first.length; i++) first[i] = next() & 0xbf;
-  device.write(at, first);
-  for (let done = first.length; done < bytes; done *= 2) {
-    device.copy(at + done, at, Math.min(done, bytes - done));
-  }
-}
-
-/** Ops on buffers that are made once; each call of `ops` of a group takes the memory of the last. */
-class Bench {
-  readonly #device: CudaDevice;
-  readonly backend: Cuda;
-  readonly sizes: KernelSizes;
-
-  constructor(device: CudaDevice, sizes: KernelSizes) {
-    this.#device = device;
-    this.backend = new Cuda(device);
-    this.sizes = sizes;
-  }
-
-  /** A buffer of f32 with numbers in it. */
-  floats(count: number): number {
-    const buf = this.backend.allocF32(count);
-    fill(this.#device, buf, 4 * count);
-    return buf;
-  }
-
-  integers(values: number[]): number {
-    const buf = this.backend.allocI32(values.length);
-    this.backend.writeI32(buf, values);
-    return buf;
-  }
-
-  /** Memory for weights that take turns, and those of a format and size in it. */
-  weights(): (dtype: DType, rows: number, cols: number) => Tensor[] {
-    const { turns, matrices } = this.sizes;
-    const largest = Math.max(...matrices.map(([rows, cols]) => 4 * rows * cols));
-    const bytes = Math.max(turns, largest);
-    const at = this.backend.allocF32(Math.ceil(bytes / 4));
-    fill(this.#device, at, bytes);
-    return (dtype, rows, cols) => {
-      const size = Math.ceil((rows * rowBytes(dtype, cols)) / 256) * 256;
-      const count = Math.max(1, Math.min(CALLS, Math.floor(bytes / size)));
-      return Array.from({ length: count }, (_, i) => ({ buf: at + i * size, dtype, rows, cols }));
-    };
-  }
-
-  /** Microseconds of an op. */
-  async time({ run }: Op): Promise<number> {
-    const device = this.#device;
-    const { ms } = this.sizes;
-    const flag = this.integers([0]);
-    const done = () => device.read(flag, 4);
-    run(0); // what it keeps for itself is allocated now
-    device.beginRecording();
-    for (let turn = 0; turn < CALLS; turn++) run(turn);
-    const calls = device.endRecording();
-    const replays = async (count: number) => {
-      const started = performance.now();
-      for (let i = 0; i < count; i++) device.replay(calls);
-      await done();
-      return performance.now() - started;
-    };
-    await replays(1);
-    const one = await replays(1);
-    const count = Math.max(1, Math.min(1000, Math.round(ms / one)));
-    return (1000 * (await replays(count))) / count / CALLS;
-  }
-}
+/** And those of the lists of ops. */
+const LISTED: DType[] = ['f16', 'bf16', 'q8_0', 'q4_0', 'q4_k', 'q6_k'];
 
 function* products(bench: Bench): Generator<Op> {
   const { backend, sizes } = bench;
@@ -229,6 +108,64 @@ function* samplings(bench: Bench): Generator<Op> {
   yield { op: 'topLogprobs', shape: { vocab, k: 5 }, bytes: 4 * vocab, run };
 }
 
+/** The lists of ops of a layer that a backend may do in fewer steps. */
+function* lists(bench: Bench): Generator<Op> {
+  const { backend, sizes } = bench;
+  const { heads, headDim, context, few } = sizes;
+  const [dim, hidden] = [heads * headDim, sizes.hidden];
+  const weights = bench.weights();
+  const most = Math.max(...few);
+  const rows = () => bench.floats(most * dim);
+  const [x, q, k, v, normed] = [rows(), rows(), rows(), rows(), rows()];
+  const [gate, up] = [bench.floats(most * hidden), bench.floats(most * hidden)];
+  const norm = { buf: bench.floats(dim), dtype: 'f32' as const, rows: 1, cols: dim };
+  const caches = () => backend.allocCache('f16', most, heads, context, headDim);
+  const [keys, values] = [caches(), caches()];
+  const indexes = Array.from({ length: most }, (_, i) => i);
+  const [slots, positions] = [bench.integers(indexes), bench.integers(indexes.map(() => context - 1))];
+  const angles = bench.floats(context * headDim);
+  for (const n of few) {
+    for (const dtype of LISTED) {
+      /** `count` matrices of (rows, cols), which lie side by side. */
+      const list = (
+        op: string,
+        count: number,
+        rows: number,
+        cols: number,
+        run: (ws: Tensor[]) => void,
+      ): Op => {
+        const tensors = weights(dtype, count * rows, cols);
+        const stride = Math.ceil(rowBytes(dtype, cols) / 16) * 16;
+        const parts = tensors.map(({ buf }) =>
+          Array.from({ length: count }, (_, i) => ({ buf: buf + i * rows * stride, dtype, rows, cols })),
+        );
+        return {
+          op,
+          shape: { dtype, matrices: count, rows, cols, n },
+          bytes: count * rows * rowBytes(dtype, cols) + 4 * n * (count * rows + cols),
+          flops: 2 * n * count * rows * cols,
+          run: turn => run(parts[turn % parts.length]!),
+        };
+      };
+      yield list('normedMatmuls', 3, dim, dim, ws =>
+        backend.normedMatmuls([q, k, v], normed, x, norm, ws, n, 1e-5),
+      );
+      yield list('gatedMatmul', 2, hidden, dim, ([first, second]) =>
+        backend.gatedMatmul(gate, up, normed, x, norm, first!, second!, n, 1e-5),
+      );
+      yield list('addMatmul', 1, dim, hidden, ([w]) =>
+        backend.addMatmul(x, normed, normed, gate, w!, n, dim, 0),
+      );
+    }
+    yield {
+      op: 'ropeAppend',
+      shape: { n, heads, headDim },
+      bytes: n * dim * (4 * 4 + 2 * 2),
+      run: () => backend.ropeAppend(q, k, v, keys, values, slots, positions, angles, n, heads),
+    };
+  }
+}
+
 function* rest(bench: Bench): Generator<Op> {
   const { backend, sizes } = bench;
   const { heads, headDim, many, context } = sizes;
@@ -256,7 +193,7 @@ function* rest(bench: Bench): Generator<Op> {
   }
 }
 
-const GROUPS = [products, attentions, samplings, rest];
+const GROUPS = [products, lists, attentions, samplings, rest];
 
 /** @param open opens the GPU; each group of ops has the whole of it */
 export async function kernels(

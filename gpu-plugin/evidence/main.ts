@@ -15,7 +15,15 @@ import { type Counted, decodeTrace, LLAMA_7B, promptTrace } from './trace.ts';
 export const EVIDENCE: string = join(dirname(PLUGIN), 'docs', 'gpu-evidence.md');
 
 /** Sources on which the launches depend, beside the kernels. */
-const HOST = ['cuda.ts', 'cuda-kernels.ts', 'cuda-memory.ts', 'llama.ts', 'local-runner.ts', 'sampler.ts'];
+const HOST = [
+  'composed.ts',
+  'cuda.ts',
+  'cuda-kernels.ts',
+  'cuda-memory.ts',
+  'llama.ts',
+  'local-runner.ts',
+  'sampler.ts',
+];
 
 const DECODED: DType[] = ['f16', 'q8_0', 'q4_0'];
 const PROMPTS: DType[] = ['f16', 'q4_0'];

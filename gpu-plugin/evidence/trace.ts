@@ -45,7 +45,10 @@ class Traced {
       tensors.set(name, backend.allocTensor(norm ? 'f32' : dtype, rows, cols));
     }
     const weights = arrangeWeights(tensors, config.nLayers);
-    this.llama = new Llama(backend, config, weights, { ...limitsOf(config, { kvCache: 'f16' }), ...limits });
+    this.llama = new Llama(backend, config, weights, {
+      ...limitsOf(config, { kvCache: 'f16' }, 'cuda'),
+      ...limits,
+    });
   }
 
   /** What `run` queues. */

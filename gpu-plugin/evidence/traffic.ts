@@ -38,55 +38,80 @@ const elementwise: Formula = ({ values }) => {
   );
 };
 
-/** out (n, rows) = x (n, cols) · wᵀ */
-const product: Formula = ({ values, dtype }) => {
-  const [out, x, w, n, rows, cols] = values as Values;
-  return work(
-    [
-      [w!, rows! * rowBytes(dtype, cols!)],
-      [x!, 4 * n! * cols!],
-    ],
-    [[out!, 4 * n! * rows!]],
-    2 * n! * rows! * cols!,
-  );
-};
+/** Bytes of count activations that are rounded to eight bits, and of their factors: two f32 for each 16. */
+const rounded = (q: number, factors: number, count: number): Access[] => [
+  [q, count],
+  [factors, count / 2],
+];
+
+/** outs[i] (n, rows[i]) = or += x (n, cols) · ws[i]ᵀ, up to three of them; rounded x has factors too. */
+const matvec =
+  (tokens: 1 | 2): Formula =>
+  ({ values, dtype }) => {
+    const [outs, ws, rows] = [values.slice(0, 3), values.slice(3, 6), values.slice(6, 9)];
+    const [n, cols, adds] = values.slice(9 + tokens) as Values;
+    const writes = rows.map((count, i): Access => [outs[i]!, 4 * n! * count]);
+    const x = values.slice(9, 9 + tokens) as Values;
+    return work(
+      [
+        ...rows.map((count, i): Access => [ws[i]!, count * rowBytes(dtype, cols!)]),
+        ...(tokens === 1 ? [[x[0]!, 4 * n! * cols!] as const] : rounded(x[0]!, x[1]!, n! * cols!)),
+        ...(adds ? writes : []),
+      ],
+      writes,
+      2 * n! * rows.reduce((sum, count) => sum + count, 0) * cols!,
+    );
+  };
+
+/** out (n, rows) = silu(x (n, cols) · gateᵀ) · (x · upᵀ) */
+const gated =
+  (tokens: 1 | 2): Formula =>
+  ({ values, dtype }) => {
+    const [out, gate, up, rows] = values as Values;
+    const [n, cols] = values.slice(4 + tokens) as Values;
+    const x = values.slice(4, 4 + tokens) as Values;
+    const bytes = rows! * rowBytes(dtype, cols!);
+    return work(
+      [
+        [gate!, bytes],
+        [up!, bytes],
+        ...(tokens === 1 ? [[x[0]!, 4 * n! * cols!] as const] : rounded(x[0]!, x[1]!, n! * cols!)),
+      ],
+      [[out!, 4 * n! * rows!]],
+      4 * n! * rows! * cols!,
+    );
+  };
 
 export const FORMULAS: Record<string, Formula> = {
   add: elementwise,
-  append({ gridY: n, values, dtype }) {
-    const [cache, x, slots, positions, kvHeads, headDim] = values as Values;
-    return work(
-      [
-        [x!, 4 * n * kvHeads! * headDim!],
-        [slots!, 4 * n],
-        [positions!, 4 * n],
-      ],
-      [[cache!, n * kvHeads! * rowBytes(dtype, headDim!)]],
-    );
+  attention_combine({ gridY: n, values }) {
+    const [out, parts, splits, heads, headDim] = values as Values;
+    return work([[parts!, 4 * n * heads! * splits! * (headDim! + 2)]], [[out!, 4 * n * heads! * headDim!]]);
   },
-  attention({ gridY: n, values, dtype, device }) {
-    const [out, q, keys, cached, slotsAt, positionsAt, heads, kvHeads, , , headDim] = values as Values;
-    const [slots, positions] = [device.integers(slotsAt!, n), device.integers(positionsAt!, n)];
-    /** Positions of each slot that are looked at. */
-    const reach = new Map<number, number>();
-    let seen = 0;
-    for (const [i, slot] of slots.entries()) {
-      reach.set(slot, Math.max(reach.get(slot) ?? 0, positions[i]! + 1));
-      seen += positions[i]! + 1;
-    }
-    const rows = [...reach.values()].reduce((sum, count) => sum + count, 0);
-    const bytes = rows * kvHeads! * rowBytes(dtype, headDim!);
-    return work(
-      [
-        [q!, 4 * n * heads! * headDim!],
-        [keys!, bytes],
-        [cached!, bytes],
-        [slotsAt!, 4 * n],
-        [positionsAt!, 4 * n],
-      ],
-      [[out!, 4 * n * heads! * headDim!]],
-      4 * seen * heads! * headDim!,
+  attention({ gridY: n, values, ...call }) {
+    const [out, q, keys, cached, slots, positions, heads, kvHeads, , , headDim] = values as Values;
+    const { reads, flops } = attended(
+      call,
+      n,
+      [q!, keys!, cached!, slots!, positions!],
+      heads!,
+      kvHeads!,
+      headDim!,
     );
+    return work(reads, [[out!, 4 * n * heads! * headDim!]], flops);
+  },
+  attention_split({ gridY, values, ...call }) {
+    const [parts, q, keys, cached, slots, positions, splits, heads, kvHeads, , , headDim] = values as Values;
+    const n = gridY / splits!;
+    const { reads, flops } = attended(
+      call,
+      n,
+      [q!, keys!, cached!, slots!, positions!],
+      heads!,
+      kvHeads!,
+      headDim!,
+    );
+    return work(reads, [[parts!, 4 * n * heads! * splits! * (headDim! + 2)]], flops);
   },
   embedding({ gridX: n, values, dtype }) {
     const [out, tokens, table, cols] = values as Values;
@@ -98,19 +123,26 @@ export const FORMULAS: Record<string, Formula> = {
       [[out!, 4 * n * cols!]],
     );
   },
-  matmul: product,
-  matvec: product,
-  matvec8({ values, dtype }) {
-    const [out, q, scales, w, n, rows, cols] = values as Values;
+  /** out (n, rows) = x (n, cols) · wᵀ */
+  matmul({ values, dtype }) {
+    const [out, x, w, n, rows, cols] = values as Values;
     return work(
       [
         [w!, rows! * rowBytes(dtype, cols!)],
-        [q!, n! * cols!],
-        [scales!, (n! * cols!) / 8],
+        [x!, 4 * n! * cols!],
       ],
       [[out!, 4 * n! * rows!]],
       2 * n! * rows! * cols!,
     );
+  },
+  matvec_one: matvec(1),
+  matvec_gated_one: gated(1),
+  matvec8_one: matvec(2),
+  matvec8_gated_one: gated(2),
+  /** Candidates, 2,048 to a block, with those behind the vocabulary. */
+  merge_runs({ gridX, threads, values }) {
+    const [keys, runs] = values as Values;
+    return work([[runs!, 8 * gridX * threads]], [[keys!, 8 * gridX * threads]]);
   },
   rmsnorm({ gridX: n, values }) {
     const [out, x, weight, dim] = values as Values;
@@ -122,28 +154,40 @@ export const FORMULAS: Record<string, Formula> = {
       [[out!, 4 * n * dim!]],
     );
   },
-  rope({ gridX: n, values }) {
-    const [x, positions, table, heads, half] = values as Values;
+  rmsnorm_round({ gridX: n, values }) {
+    const [q, factors, x, weight, dim] = values as Values;
     return work(
       [
-        [x!, 8 * n * heads! * half!],
-        [table!, 8 * n * half!],
+        [x!, 4 * n * dim!],
+        [weight!, 4 * dim!],
+      ],
+      rounded(q!, factors!, n * dim!),
+    );
+  },
+  rope_append({ gridY: n, values, dtype }) {
+    const [q, k, v, keys, cached, slots, positions, table, heads, kvHeads, headDim] = values as Values;
+    const [queries, rows] = [4 * n * heads! * headDim!, n * kvHeads! * rowBytes(dtype, headDim!)];
+    return work(
+      [
+        [q!, queries],
+        [k!, 4 * n * kvHeads! * headDim!],
+        [v!, 4 * n * kvHeads! * headDim!],
+        [table!, 4 * n * headDim!],
+        [slots!, 4 * n],
         [positions!, 4 * n],
       ],
-      [[x!, 8 * n * heads! * half!]],
+      [
+        [q!, queries],
+        [keys!, rows],
+        [cached!, rows],
+      ],
     );
   },
   round_activations({ values }) {
-    const [q, scales, x, count] = values as Values;
-    return work(
-      [[x!, 4 * count!]],
-      [
-        [q!, count!],
-        [scales!, count! / 8],
-      ],
-    );
+    const [q, factors, x, count] = values as Values;
+    return work([[x!, 4 * count!]], rounded(q!, factors!, count!));
   },
-  /** Candidates after the cut to the topK largest, twice: to sum and to draw. */
+  /** Those that the cut to the topK largest leaves. */
   sample({ values }) {
     const [id, keys, logits, vocab, , topK] = values as Values;
     const candidates = topK! > 0 ? Math.min(topK!, vocab!) : vocab!;
@@ -155,9 +199,9 @@ export const FORMULAS: Record<string, Formula> = {
       [[id!, 4]],
     );
   },
-  sort_logits({ values }) {
-    const [keys, logits, vocab, size] = values as Values;
-    return work([[logits!, 4 * vocab!]], [[keys!, 8 * size!]]);
+  sort_runs({ gridX, threads, values }) {
+    const [runs, logits, vocab] = values as Values;
+    return work([[logits!, 4 * vocab!]], [[runs!, 8 * gridX * 2 * threads]]);
   },
   swiglu: elementwise,
   take_rows({ gridY: n, values }) {
@@ -171,6 +215,34 @@ export const FORMULAS: Record<string, Formula> = {
     );
   },
 };
+
+/** What attention reads of n tokens, and its products: the keys and values of a slot once, as far as any of its tokens looks. */
+function attended(
+  { dtype, device }: Pick<Call, 'dtype' | 'device'>,
+  n: number,
+  [q, keys, values, slotsAt, positionsAt]: [number, number, number, number, number],
+  heads: number,
+  kvHeads: number,
+  headDim: number,
+): { reads: Access[]; flops: number } {
+  const [slots, positions] = [device.integers(slotsAt, n), device.integers(positionsAt, n)];
+  const reach = new Map<number, number>();
+  let seen = 0;
+  for (const [i, slot] of slots.entries()) {
+    reach.set(slot, Math.max(reach.get(slot) ?? 0, positions[i]! + 1));
+    seen += positions[i]! + 1;
+  }
+  const rows = [...reach.values()].reduce((sum, count) => sum + count, 0);
+  const bytes = rows * kvHeads * rowBytes(dtype, headDim);
+  const reads: Access[] = [
+    [q, 4 * n * heads * headDim],
+    [keys, bytes],
+    [values, bytes],
+    [slotsAt, 4 * n],
+    [positionsAt, 4 * n],
+  ];
+  return { reads, flops: 4 * seen * heads * headDim };
+}
 
 /** A kernel's formula, and the format in its name. @throws Error that says what to add */
 export function formulaOf(name: string): [formula: Formula, dtype: DType] {
