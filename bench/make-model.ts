@@ -1,8 +1,8 @@
 // Writes a synthetic Llama as GGUF: node dist/bench/make-model.js 110M-Q8_0 [1.1B-Q4_0 …] [--out FOLDER]
 //
 // A Q8_0 file holds what was drawn: random int8 values under a scale per block of 32. The other types of a shape hold
-// the same values: F32 exactly, F16 rounded, Q4_0 quantised as ggml does it, Q4_K from the least to the largest value
-// of every 32. So engines can be compared across types.
+// the same values: F32 exactly, F16 and BF16 rounded, Q4_0 quantised as ggml does it, Q4_K from the least to the largest
+// value of every 32. So engines can be compared across types.
 
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -161,9 +161,18 @@ function toF16({ values, scaleOf, scales }: Draw): Uint8Array {
   return new Uint8Array(out.buffer);
 }
 
+/** To the nearest, ties to even; the values are finite. */
+function toBF16(drawn: Draw): Uint8Array {
+  const floats = new Uint32Array(toF32(drawn).buffer);
+  const out = new Uint16Array(floats.length);
+  for (let i = 0; i < out.length; i++) out[i] = (floats[i]! + 0x7fff + ((floats[i]! >>> 16) & 1)) >>> 16;
+  return new Uint8Array(out.buffer);
+}
+
 const ENCODE: Record<WeightType, (drawn: Draw) => Uint8Array> = {
   F32: toF32,
   F16: toF16,
+  BF16: toBF16,
   Q8_0: toQ8,
   Q4_0: toQ4,
   Q4_K: toQ4K,
@@ -180,7 +189,7 @@ function metadata(shape: Shape, type: WeightType): [string, GgufValue][] {
     ['general.name', text(`synthetic-llama-${shape.name}`)],
     ['general.file_type', u32(synthetic.WEIGHT_TYPES[type].fileType)],
     ['general.quantization_version', u32(2)],
-    ['llama.context_length', u32(synthetic.CONTEXT_LENGTH)],
+    ['llama.context_length', u32(shape.contextLength ?? synthetic.CONTEXT_LENGTH)],
     ['llama.embedding_length', u32(shape.dim)],
     ['llama.block_count', u32(shape.nLayers)],
     ['llama.feed_forward_length', u32(shape.hiddenDim)],
@@ -215,22 +224,34 @@ export function parseName(model: string): { shape: Shape; type: WeightType } {
   return { shape, type: type as WeightType };
 }
 
-/** Path of the model's file, written first if it is not there. One tensor at a time is in memory. */
-export function makeModel(model: string, folder: string = join(cacheFolder(), 'models')): string {
+/** The bytes of a model's file, one piece after the other: one tensor at a time is in memory, or, where they are alike, one of each size. */
+export function* modelChunks(model: string): Generator<Uint8Array> {
   const { shape, type } = parseName(model);
-  const path = join(folder, `${model}.gguf`);
-  if (existsSync(path)) return path;
-  mkdirSync(folder, { recursive: true });
+  const alike = new Map<string, Uint8Array>();
   const tensors = synthetic.tensorsOf(shape).map((tensor): GgufTensorData => {
-    const { name, rows, cols } = tensor;
+    const { name, rows, cols, deviation } = tensor;
     if (rows === 1) {
       return { name, dims: [cols], ggmlType: 0, data: new Uint8Array(new Float32Array(cols).fill(1).buffer) };
     }
-    const data = (): Uint8Array => ENCODE[type](draw(shape, tensor));
+    const size = `${rows} ${cols} ${deviation}`;
+    const data = (): Uint8Array => {
+      const made = alike.get(size) ?? ENCODE[type](draw(shape, tensor));
+      if (shape.alike) alike.set(size, made);
+      return made;
+    };
     return { name, dims: [cols, rows], ggmlType: synthetic.WEIGHT_TYPES[type].ggml, data };
   });
+  yield* ggufChunks(metadata(shape, type), tensors);
+}
+
+/** Path of the model's file, written first if it is not there. */
+export function makeModel(model: string, folder: string = join(cacheFolder(), 'models')): string {
+  const chunks = modelChunks(model);
+  const path = join(folder, `${model}.gguf`);
+  if (existsSync(path)) return path;
+  mkdirSync(folder, { recursive: true });
   const file = openSync(`${path}.part`, 'w');
-  for (const chunk of ggufChunks(metadata(shape, type), tensors)) {
+  for (const chunk of chunks) {
     for (let at = 0; at < chunk.length; ) at += writeSync(file, chunk, at);
   }
   closeSync(file);

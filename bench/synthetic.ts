@@ -11,6 +11,10 @@ export interface Shape {
   hiddenDim: number;
   /** Whether the embedding is also the output matrix. */
   tied: boolean;
+  /** Whether matrices of one size are the same: a shape so large that drawing each would take minutes. */
+  alike?: boolean;
+  /** Default: `CONTEXT_LENGTH`. */
+  contextLength?: number;
 }
 
 export const VOCAB_SIZE = 32000;
@@ -19,14 +23,25 @@ export const CONTEXT_LENGTH = 2048;
 /** Tokens that every contender's context holds. */
 export const CONTEXT = 1024;
 
-/** llama2.c's 15M and 110M, and TinyLlama. */
+/** llama2.c's 15M and 110M, TinyLlama, and Llama 2. */
 export const SHAPES: Record<string, Shape> = {
   '15M': { name: '15M', dim: 288, nLayers: 6, nHeads: 6, nKvHeads: 6, hiddenDim: 768, tied: true },
   '110M': { name: '110M', dim: 768, nLayers: 12, nHeads: 12, nKvHeads: 12, hiddenDim: 2048, tied: true },
   '1.1B': { name: '1.1B', dim: 2048, nLayers: 22, nHeads: 32, nKvHeads: 4, hiddenDim: 5632, tied: false },
+  '7B': {
+    name: '7B',
+    dim: 4096,
+    nLayers: 32,
+    nHeads: 32,
+    nKvHeads: 32,
+    hiddenDim: 11008,
+    tied: false,
+    alike: true,
+    contextLength: 4096,
+  },
 };
 
-export type WeightType = 'F32' | 'F16' | 'Q8_0' | 'Q4_0' | 'Q4_K';
+export type WeightType = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_0' | 'Q4_K';
 
 /** ggml's number, values and bytes of a block, and llama.cpp's `general.file_type`. */
 export const WEIGHT_TYPES: Record<
@@ -35,6 +50,7 @@ export const WEIGHT_TYPES: Record<
 > = {
   F32: { ggml: 0, values: 1, bytes: 4, fileType: 0 },
   F16: { ggml: 1, values: 1, bytes: 2, fileType: 1 },
+  BF16: { ggml: 30, values: 1, bytes: 2, fileType: 32 },
   Q8_0: { ggml: 8, values: 32, bytes: 34, fileType: 7 },
   Q4_0: { ggml: 2, values: 32, bytes: 18, fileType: 2 },
   Q4_K: { ggml: 12, values: 256, bytes: 144, fileType: 14 },

@@ -1,5 +1,7 @@
 // npm run gpu:pack -- FILE.tar.gz: all that a bare machine with a GPU and no network needs to test and measure the plugin, in one file:
-// Node, the plugin, the compiled tests and benchmarks (models are made there). There: tar xzf FILE.tar.gz && bash run.sh
+// Node, the plugin, the compiled tests and benchmarks, and what PyTorch runs if it is there (models are made there). There:
+//
+//     tar xzf FILE.tar.gz && sh run.sh [--tests A,B] [--bench none] [-- --only kernels,training --minutes 5]
 
 import { execFileSync } from 'node:child_process';
 import {
@@ -23,8 +25,8 @@ const PACKAGES = ['uvu', 'dequal', 'diff', 'kleur', 'mri', 'sade'];
 const MOST_MIB = 60;
 
 const RUN = `#!/bin/sh
-# Tests, then benchmarks; the record is what bench/gpu-record.ts writes. Options are its own.
-cd "$(dirname "$0")" && exec ./node dist/bench/gpu-record.js "$@"
+# Tests, then benchmarks; the record is what bench/gpu/record.ts writes. Options are its own.
+cd "$(dirname "$0")" && exec ./node dist/bench/gpu/record.js "$@"
 `;
 
 function pack(file: string): void {
@@ -44,6 +46,8 @@ function pack(file: string): void {
       'package.json',
       'gpu-plugin/package.json',
       'gpu-plugin/kernels',
+      'bench/gpu/pytorch.py',
+      'test/support/hugging-face.py',
       ...PACKAGES.map(name => `node_modules/${name}`),
     ])
       from(path);

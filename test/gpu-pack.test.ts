@@ -1,7 +1,7 @@
 // The file that is taken to a machine with a GPU: unpacked where nothing else is, it runs and writes its record, here on the mock driver.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'uvu';
@@ -26,7 +26,7 @@ else {
       execFileSync(process.execPath, [script('pack.js'), file], { cwd: projectRoot });
       execFileSync('tar', ['-xzf', file, '-C', folder]);
       const env = { PATH: '/usr/bin:/bin', LD_LIBRARY_PATH: dirname(buildMock()) };
-      const { status, stdout } = spawnSync('sh', ['run.sh', '--only', 'sampler', '--models', 'none'], {
+      const { status, stdout } = spawnSync('sh', ['run.sh', '--tests', 'sampler', '--bench', 'none'], {
         cwd: folder,
         env,
         encoding: 'utf8',
@@ -36,7 +36,15 @@ else {
       assert.is(record.kernelsSha256, kernelsHash(join(PLUGIN, 'kernels')));
       const [{ passed, of }] = record.tests;
       assert.ok(passed === of && of > 3, `${passed} of ${of}`);
+      for (const name of ['bench/gpu/pytorch.py', 'test/support/hugging-face.py'])
+        assert.ok(existsSync(join(folder, name)), name);
       // and the benchmark's way in
+      const help = execFileSync('./node', ['dist/bench/gpu/main.js', '--help'], {
+        cwd: folder,
+        env,
+        encoding: 'utf8',
+      });
+      assert.match(help, /--only A,B +of pytorch, kernels, inference, training/);
       writeFileSync(join(folder, 'tiny.gguf'), tinyModel());
       const program =
         "import { open } from 'cria'; console.log((await open('tiny.gguf', { backend: 'cuda' })).info.backend)";
@@ -47,7 +55,7 @@ else {
       });
       assert.is(opened, 'cuda\n');
       // without a driver it fails, and says so
-      const alone = spawnSync('sh', ['run.sh', '--only', 'sampler', '--models', 'none'], {
+      const alone = spawnSync('sh', ['run.sh', '--tests', 'sampler', '--bench', 'none'], {
         cwd: folder,
         env: { PATH: env.PATH },
         encoding: 'utf8',
