@@ -87,3 +87,19 @@ export const SHARED_BYTES: Record<string, number> = {};
 for (const name of ['nt_bf16', 'nt_f16', 'nn_bf16', 'tn_bf16'])
   SHARED_BYTES[`gemm_${name}`] = 4 * (128 + 256) * 64;
 for (const dtype of Object.keys(BLOCK)) SHARED_BYTES[`gemm_few_${dtype}`] = 4 * (64 + 128) * 64;
+
+/** flash_forward.cuh: rows of a tile of queries of up to `size` numbers. */
+export const flashRows = (dtype: string, size: number): number => (dtype === 'f16' && size <= 128 ? 128 : 64);
+/** The kernel for heads of headDim numbers, by what it has room for; none if there is none. */
+export const flashSize = (headDim: number): number | undefined =>
+  headDim % 16 === 0 ? [64, 128, 256].find(size => headDim <= size) : undefined;
+for (const dtype of ['f32', 'f16', 'q8_0'])
+  for (const size of [64, 128, 256]) {
+    KERNELS[`flash_${size}_${dtype}`] = 'ppppppiiiiiii';
+    // 16-bit tiles of queries, and two of 32 keys and of 32 values
+    SHARED_BYTES[`flash_${size}_${dtype}`] = 2 * size * (flashRows(dtype, size) + 4 * 32);
+  }
+// of training: tiles of 64 rows of queries or keys, and of 32 of what passes by
+for (const size of [64, 128])
+  for (const name of ['flash_forward', 'flash_backward_q', 'flash_backward_kv'])
+    SHARED_BYTES[`${name}_${size}`] = 2 * size * (2 * 64 + 2 * 32);

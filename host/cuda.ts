@@ -1,7 +1,7 @@
 import type { Backend, Buf, Cache, Tensor } from './backend.ts';
 import type { CudaDevice } from './cuda-device.ts';
 import { CudaGemm } from './cuda-gemm.ts';
-import { isQuantised, KERNELS, matvecName } from './cuda-kernels.ts';
+import { flashRows, flashSize, isQuantised, KERNELS, matvecName } from './cuda-kernels.ts';
 import { ATTENTION, over, THREADS, threadsFor, WARP } from './cuda-memory.ts';
 import { BLOCK } from './dtype.ts';
 
@@ -206,13 +206,17 @@ export class Cuda extends CudaGemm implements Backend {
     const given = [q, keys.buf, values.buf, slots, positions];
     const shape = [heads, kvHeads, group, before, headDim, capacity];
     const splits = splitsOf(n * heads, capacity);
-    if (splits === 1) {
-      this.run(`attention_${dtype}`, heads, n, threads, out, ...given, ...shape);
-      return;
+    if (splits === 1) this.run(`attention_${dtype}`, heads, n, threads, out, ...given, ...shape);
+    else {
+      const parts = this.scratch('parts', 4 * n * heads * splits * (headDim + 2));
+      this.run(`attention_split_${dtype}`, heads, n * splits, threads, parts, ...given, splits, ...shape);
+      this.run('attention_combine', heads, n, threads, out, parts, splits, heads, headDim);
     }
-    const parts = this.scratch('parts', 4 * n * heads * splits * (headDim + 2));
-    this.run(`attention_split_${dtype}`, heads, n * splits, threads, parts, ...given, splits, ...shape);
-    this.run('attention_combine', heads, n, threads, out, parts, splits, heads, headDim);
+    // last: it writes over what the others make of the tokens that it alone has (runs.cuh)
+    const size = flashSize(headDim);
+    if (n <= FEW || !size) return;
+    const tiles = over(n * Math.min(group, heads), flashRows(dtype, size));
+    this.run(`flash_${size}_${dtype}`, tiles, kvHeads, threads, out, ...given, n, ...shape);
   }
 
   gather(out: Buf, part: Buf, n: number, width: number, first: number, count: number): void {

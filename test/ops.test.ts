@@ -11,6 +11,7 @@ import { gpuBackends } from './support/gpu.ts';
 import { Inputs } from './support/inputs.ts';
 import { nmse } from './support/numbers.ts';
 import { ReferenceCuda } from './support/reference-cuda.ts';
+import { encode } from './support/stored.ts';
 
 /** Formats whose groups hold small codes in planes. */
 const CODES = ['q4_1', 'q5_0', 'q5_1', 'q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k', 'iq4_nl', 'iq4_xs'] as const;
@@ -36,6 +37,8 @@ const BOUND: Record<string, number> = {
   rope: 1e-12,
   append: 0,
   attention: 1e-11,
+  // operands are rounded to halves: 2e-7 to 4e-7 (measured on the mock)
+  'attention in tiles': 1e-6,
   swiglu: 1e-12,
   add: 1e-14,
   takeRows: 0,
@@ -272,6 +275,100 @@ function opsSuite(name: string, make: () => Promise<Backend>): void {
           return b.readF32(out, 3 * heads * headDim);
         });
       }
+    }
+  });
+
+  test('attention of prompts', async () => {
+    const tokens = (slot: number, from: number, count: number) =>
+      Array.from({ length: count }, (_, i) => ({ slot, position: from + i }));
+    const shapes = [
+      { heads: 2, kvHeads: 1, group: 2, before: 0, headDim: 64, batch: [tokens(0, 0, 70)] },
+      { heads: 1, kvHeads: 1, group: 1, before: 0, headDim: 128, batch: [tokens(1, 77, 33)] },
+      {
+        heads: 8,
+        kvHeads: 1,
+        group: 8,
+        before: 0,
+        headDim: 96,
+        batch: [tokens(0, 0, 13), tokens(1, 60, 12)],
+      },
+      { heads: 2, kvHeads: 1, group: 2, before: 0, headDim: 256, batch: [tokens(0, 7, 13)] },
+      // parts of a model's heads, which begin and end inside a group
+      { heads: 4, kvHeads: 2, group: 3, before: 1, headDim: 48, batch: [tokens(1, 5, 40)] },
+      { heads: 1, kvHeads: 1, group: 4, before: 3, headDim: 64, batch: [tokens(0, 31, 9)] },
+      // prompts, tokens of their own, and a sequence that jumps and comes again
+      {
+        heads: 2,
+        kvHeads: 2,
+        group: 1,
+        before: 0,
+        headDim: 80,
+        batch: [tokens(0, 17, 33), tokens(1, 3, 1), tokens(2, 0, 9), tokens(1, 9, 8), tokens(2, 90, 12)],
+      },
+      // eight tokens of the second prompt stand in another chunk than the rest
+      {
+        heads: 1,
+        kvHeads: 1,
+        group: 1,
+        before: 0,
+        headDim: 16,
+        batch: [tokens(0, 0, 120), tokens(1, 0, 20)],
+      },
+      { heads: 3, kvHeads: 1, group: 3, before: 0, headDim: 24, batch: [tokens(2, 0, 20)] },
+    ];
+    for (const { heads, kvHeads, group, before, headDim, batch } of shapes) {
+      for (const dtype of CACHES.filter(dtype => headDim % BLOCK[dtype].values === 0)) {
+        const inTiles = name.startsWith('cuda') && headDim % 16 === 0;
+        const shape = `${dtype}: ${heads} heads, ${before} before, of ${headDim}`;
+        await compare(make, inTiles ? 'attention in tiles' : 'attention', shape, async (b, input) => {
+          const k = b.allocCache(dtype, 3, kvHeads, 130, headDim);
+          const v = b.allocCache(dtype, 3, kvHeads, 130, headDim);
+          input.cache(b, k, 2);
+          input.cache(b, v);
+          const all = batch.flat();
+          const q = input.f32(b, all.length * heads * headDim, 4);
+          const out = b.allocF32(all.length * heads * headDim);
+          const slots = input.i32(
+            b,
+            all.map(({ slot }) => slot),
+          );
+          const positions = input.i32(
+            b,
+            all.map(({ position }) => position),
+          );
+          b.attention(out, q, k, v, slots, positions, all.length, heads, group, before);
+          return b.readF32(out, all.length * heads * headDim);
+        });
+      }
+    }
+  });
+
+  test('a prompt looks at nothing of another, and at no position that nobody wrote', async () => {
+    for (const dtype of CACHES) {
+      const b = await make();
+      const input = new Inputs(3);
+      const caches = [0, 1].map(() => b.allocCache(dtype, 2, 1, 40, 32));
+      for (const cache of caches) {
+        for (const slot of [0, 1]) b.writeCache(cache, slot, 0, 0, encode(input.values(12 * 32), dtype));
+        const x = b.allocF32(32);
+        b.writeF32(x, new Float32Array(32).fill(Number.NaN));
+        b.append(cache, x, input.i32(b, [0]), input.i32(b, [5]), 1);
+      }
+      const index = Array.from({ length: 24 }, (_, i) => i);
+      const slots = input.i32(
+        b,
+        index.map(i => Math.floor(i / 12)),
+      );
+      const positions = input.i32(
+        b,
+        index.map(i => i % 12),
+      );
+      const out = b.allocF32(24 * 32);
+      b.attention(out, input.f32(b, 24 * 32), caches[0]!, caches[1]!, slots, positions, 24, 1, 1, 0);
+      const result = await b.readF32(out, 24 * 32);
+      assert.ok(result.subarray(5 * 32, 12 * 32).every(Number.isNaN), dtype);
+      assert.ok(result.subarray(12 * 32).every(Number.isFinite), dtype);
+      b.dispose();
     }
   });
 

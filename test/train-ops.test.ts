@@ -5,12 +5,12 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { TrainBackend } from '../host/train/backend.ts';
 import { TrainReference } from '../host/train/reference.ts';
-import { gpuTrainBackends } from './support/gpu.ts';
+import { gpuTrainBackends, withMock } from './support/gpu.ts';
 import { Inputs } from './support/inputs.ts';
 import { hashOf, nmse } from './support/numbers.ts';
 import { ReferenceCuda } from './support/reference-cuda.ts';
 import { TRAIN_BACKENDS } from './support/train-backends.ts';
-import { BOUND, LARGE, matmul, runCase as run } from './support/train-ops.ts';
+import { attention, BOUND, IN_TILES, LARGE, matmul, runCase as run } from './support/train-ops.ts';
 
 function trainOpsSuite(name: string, make: () => Promise<TrainBackend>): void {
   const test = suite(`ops of training on ${name}`);
@@ -85,9 +85,9 @@ function trainOpsSuite(name: string, make: () => Promise<TrainBackend>): void {
 const BF16 = 1e-5;
 
 function bf16Suite(name: string, make: () => Promise<TrainBackend>): void {
-  const test = suite(`products of bf16 in training on ${name}`);
+  const test = suite(`training in bf16 on ${name}`);
 
-  test('forward and backward: those of rounded operands, and near those of f32', async () => {
+  test('products forward and backward: those of rounded operands, and near those of f32', async () => {
     // and tiles, blocks of depth and columns more than one
     for (const kase of [...LARGE.filter(({ op }) => op === 'matmul'), matmul(530, 140, 270)]) {
       const rounded = await run(new ReferenceCuda('bf16'), kase);
@@ -135,6 +135,26 @@ function bf16Suite(name: string, make: () => Promise<TrainBackend>): void {
       assert.ok(error <= BOUND['matmul']!, `NMSE ${error}`);
     }
     backend.dispose();
+  });
+
+  for (const kase of IN_TILES) {
+    test(`attention ${kase.shape}`, async () => {
+      const expected = await run(new TrainReference(), kase, 0);
+      for (const [what, actual] of Object.entries(await run(await make(), kase, 0))) {
+        const error = nmse(actual, expected[what]!);
+        assert.ok(error <= BOUND['attention in bf16']!, `${what}: NMSE ${error}`);
+      }
+    });
+  }
+
+  test('attention gives the same bits again, in any order of threads, and added to what is there', async () => {
+    const kase = attention(2, 40, 4, 2, 48);
+    const hashes = async (held: number) => Object.values(await run(await make(), kase, held)).map(hashOf);
+    const [once, held] = [await hashes(0), await run(new TrainReference(), kase)];
+    for (const seed of [1, 2, 3])
+      assert.equal(await withMock('SEED', seed, () => hashes(0)), once, `seed ${seed}`);
+    for (const [what, actual] of Object.entries(await run(await make(), kase)))
+      assert.ok(nmse(actual, held[what]!) <= BOUND['attention in bf16']!, what);
   });
 
   test.run();

@@ -1,7 +1,9 @@
 #include "attention.cuh"
+#include "runs.cuh"
 
 // out[t][h] = Σⱼ softmaxⱼ(q[t][h] · k[j] / √headDim) v[j] over j ≤ positions[t] of slot slots[t] of the kv cache;  q, out (n, heads,
 // headDim). A block has a head (gridX), which looks at kv head ⌊(before + h) / group⌋, and a token, or a part of its positions (gridY).
+// Tokens in tiles are left to flash.cu.
 
 struct AttentionShape {
   int heads, kvHeads, group, before, headDim, capacity;
@@ -17,6 +19,7 @@ template <class F>
 DEVICE void attention(float* out, const float* q, const uint8_t* keys, const uint8_t* values, const int* slots, const int* positions,
                       const AttentionShape& s) {
   const int h = blockIdx.x, t = blockIdx.y;
+  if (inTiles(slots, positions, t, gridDim.y, s.headDim)) return;
   const size_t head = headAt<F>(s, slots[t], h), at = (static_cast<size_t>(t) * s.heads + h) * s.headDim;
   float* sums;
   const Softmax all = attendAny<F>(sums, q + at, keys + head, values + head, storedBytes<F>(s.headDim), 0, positions[t] + 1, s.headDim);
@@ -31,6 +34,7 @@ template <class F>
 DEVICE void attentionSplit(float* parts, const float* q, const uint8_t* keys, const uint8_t* values, const int* slots,
                            const int* positions, int splits, const AttentionShape& s) {
   const int h = blockIdx.x, t = blockIdx.y / splits, part = blockIdx.y % splits;
+  if (inTiles(slots, positions, t, gridDim.y / splits, s.headDim)) return;
   const int count = positions[t] + 1, each = max(PART, (count + splits - 1) / splits), first = part * each;
   float* to = parts + ((static_cast<size_t>(t) * s.heads + h) * splits + part) * (s.headDim + 2);
   Softmax all = {-INFINITY, 0};

@@ -81,6 +81,11 @@ DEVICE float exp2Fast(float x) {
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
+/** x, of which the compiler knows nothing: what follows from it is computed anew, and not kept in registers through a loop. */
+DEVICE int fresh(int x) {
+  asm volatile("" : "+r"(x));
+  return x;
+}
 #else
 #include "../mock/tensor.h"
 #endif

@@ -183,7 +183,7 @@ void prepare(Fiber& fiber, int linear, dim3 size) {
   throw std::runtime_error(message);
 }
 
-void runBlock(const std::vector<int>& order) {
+void runBlock(const std::vector<int>& order, bool warpByWarp) {
   block->live = static_cast<int>(block->fibers.size());
   block->waiting = 0;
   block->shared.clear();
@@ -194,16 +194,26 @@ void runBlock(const std::vector<int>& order) {
   for (size_t i = 0; i < block->fibers.size(); i++) prepare(block->fibers[i], static_cast<int>(i), block->size);
   while (block->live > 0) {
     bool ran = false;
+    const auto turn = [&](Fiber* fiber) {
+      if (!fiber || fiber->state != READY) return false;
+      toFiber(*fiber);
+      if (!failure.empty()) throw std::runtime_error(std::exchange(failure, {}));
+      return ran = true;
+    };
     for (int i : order) {
       Fiber& fiber = block->fibers[i];
-      if (fiber.state != READY) continue;
-      ran = true;
-      toFiber(fiber);
-      if (!failure.empty()) throw std::runtime_error(std::exchange(failure, {}));
+      // a warp goes on until it waits for others, which have not begun by then
+      for (bool went = turn(&fiber); went && warpByWarp;) {
+        went = false;
+        for (Fiber* lane : fiber.warp->lanes) went |= turn(lane);
+      }
     }
     if (!ran) deadlock();
   }
 }
+
+/** The seed with which warps do not take turns. */
+constexpr uint64_t WARP_BY_WARP = 3;
 
 std::vector<int> orderOf(size_t count, uint64_t seed) {
   std::vector<int> order(count);
@@ -308,7 +318,7 @@ void launch(void (*entry)(void*), void* argument, dim3 grid, dim3 size, size_t d
     for (unsigned y = 0; y < grid.y; y++)
       for (unsigned x = 0; x < grid.x; x++) {
         current.index = {x, y, z};
-        runBlock(order);
+        runBlock(order, seed == WARP_BY_WARP);
       }
 }
 

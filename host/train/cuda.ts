@@ -1,12 +1,12 @@
 import type { Buf, Tensor } from '../backend.ts';
 import { Cuda, MATMUL } from '../cuda.ts';
 import type { CudaDevice } from '../cuda-device.ts';
-import { GEMM, KERNELS } from '../cuda-kernels.ts';
-import { ATTENTION, checkHeadDim, over, THREADS, threadsFor } from '../cuda-memory.ts';
+import { flashSize, GEMM, KERNELS } from '../cuda-kernels.ts';
+import { ATTENTION, checkHeadDim, over, THREADS, threadsFor, WARP } from '../cuda-memory.ts';
 import type { Precision, TrainBackend } from './backend.ts';
 
 /** What training takes beside the kernels of inference; letters as in cuda-kernels.ts. */
-const TRAIN_KERNELS = {
+const TRAIN_KERNELS: Record<string, string> = {
   ...KERNELS,
   zero: 'pi',
   matmul_backward_x: 'pppiii',
@@ -25,16 +25,25 @@ const TRAIN_KERNELS = {
   sum_squares: 'ppi',
   sum_parts: 'ppi',
   adamw: 'ppppifffffffff',
+  flash_means: 'pppii',
 };
+for (const size of [64, 128]) {
+  TRAIN_KERNELS[`flash_forward_${size}`] = 'pppppiiii';
+  TRAIN_KERNELS[`flash_backward_q_${size}`] = 'pppppppiiii';
+  TRAIN_KERNELS[`flash_backward_kv_${size}`] = 'ppppppppiiii';
+}
 
 type Matrix = [buf: Buf, rows: number, cols: number];
 
 /** Most blocks that share a sum. */
 const PARTS = 512;
+/** flash_train.cuh: rows of a block. */
+const FLASH_ROWS = 64;
 
 /**
- * A GPU as training takes it: numbers are f32, products of matrices too, or of operands that are rounded to bf16, with sums in f32. No
- * two blocks add to one number, so that a run gives the same bits again on the same GPU; those of `TrainWasm` it does not give.
+ * A GPU as training takes it: numbers are f32, products of matrices and of attention too, or of operands that are rounded to bf16, with
+ * sums in f32. No two blocks add to one number, so that a run gives the same bits again on the same GPU; those of `TrainWasm` it does not
+ * give.
  */
 export class TrainCuda extends Cuda implements TrainBackend {
   /** Of rows while a backward is under way: scales of norms, means of attention; grown when one needs more. */
@@ -48,6 +57,11 @@ export class TrainCuda extends Cuda implements TrainBackend {
   constructor(device: CudaDevice, precision: Precision = 'f32') {
     super(device, TRAIN_KERNELS);
     this.#precision = precision;
+  }
+
+  /** Attention in tiles: the kernel for heads of so many numbers, if there is one. */
+  #flashSize(headDim: number): number | undefined {
+    return this.#precision === 'bf16' && headDim <= 128 ? flashSize(headDim) : undefined;
   }
 
   #perRow(count: number): Buf {
@@ -135,8 +149,12 @@ export class TrainCuda extends Cuda implements TrainBackend {
     headDim: number,
   ): void {
     checkHeadDim(headDim);
-    const shape = [T, heads, kvHeads, headDim];
-    this.run('attention_forward', B * T, heads, ATTENTION.threads, out, lse, q, k, v, ...shape);
+    const given = [out, lse, q, k, v, T, heads, kvHeads, headDim];
+    const size = this.#flashSize(headDim);
+    if (size) {
+      const tiles = B * over((T * heads) / kvHeads, FLASH_ROWS);
+      this.run(`flash_forward_${size}`, tiles, kvHeads, ATTENTION.threads, ...given);
+    } else this.run('attention_forward', B * T, heads, ATTENTION.threads, ...given);
   }
 
   attentionBackward(
@@ -158,6 +176,16 @@ export class TrainCuda extends Cuda implements TrainBackend {
     const mean = this.#perRow(B * T * heads);
     const given = [q, k, v, T, heads, kvHeads, headDim];
     const { threads } = ATTENTION;
+    const size = this.#flashSize(headDim);
+    if (size) {
+      const count = B * T * heads;
+      this.run('flash_means', over(count, threads / WARP), 1, threads, mean, dOut, out, count, headDim);
+      const queries = B * over((T * heads) / kvHeads, FLASH_ROWS);
+      this.run(`flash_backward_q_${size}`, queries, kvHeads, threads, dQ, mean, dOut, lse, ...given);
+      const keys = B * over(T, FLASH_ROWS);
+      this.run(`flash_backward_kv_${size}`, keys, kvHeads, threads, dK, dV, mean, dOut, lse, ...given);
+      return;
+    }
     this.run('attention_backward_q', B * T, heads, threads, dQ, mean, dOut, out, lse, ...given);
     this.run('attention_backward_kv', B * T, kvHeads, threads, dK, dV, mean, dOut, lse, ...given);
   }
