@@ -3,7 +3,7 @@
 
 import type { Tensor } from '../../host/backend.ts';
 import { Cuda } from '../../host/cuda.ts';
-import type { CudaDevice } from '../../host/cuda-memory.ts';
+import type { CudaDevice } from '../../host/cuda-device.ts';
 import { type DType, rowBytes } from '../../host/dtype.ts';
 import { randomBits, seedOf } from '../random.ts';
 

@@ -1,7 +1,7 @@
 // Single ops on a GPU, by which kernels are tuned.
 
 import type { Tensor } from '../../host/backend.ts';
-import type { CudaDevice } from '../../host/cuda-memory.ts';
+import type { CudaDevice } from '../../host/cuda-device.ts';
 import { BLOCK, type CacheDType, type DType, rowBytes } from '../../host/dtype.ts';
 import { Bench, type KernelSizes, LLAMA_7B, type Op } from './bench-ops.ts';
 import { type Ceilings, type Session, tflopsOf } from './session.ts';

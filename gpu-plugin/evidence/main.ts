@@ -18,6 +18,7 @@ export const EVIDENCE: string = join(dirname(PLUGIN), 'docs', 'gpu-evidence.md')
 const HOST = [
   'composed.ts',
   'cuda.ts',
+  'cuda-gemm.ts',
   'cuda-kernels.ts',
   'cuda-memory.ts',
   'llama.ts',

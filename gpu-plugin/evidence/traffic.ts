@@ -90,28 +90,23 @@ export const FORMULAS: Record<string, Formula> = {
   },
   attention({ gridY: n, values, ...call }) {
     const [out, q, keys, cached, slots, positions, heads, kvHeads, , , headDim] = values as Values;
-    const { reads, flops } = attended(
-      call,
-      n,
-      [q!, keys!, cached!, slots!, positions!],
-      heads!,
-      kvHeads!,
-      headDim!,
-    );
-    return work(reads, [[out!, 4 * n * heads! * headDim!]], flops);
+    const buffers: AttentionBuffers = [q!, keys!, cached!, slots!, positions!];
+    const { reads, tokens, flops } = attended(call, n, buffers, heads!, kvHeads!, headDim!, false);
+    return work(reads, [[out!, 4 * tokens * heads! * headDim!]], flops);
   },
   attention_split({ gridY, values, ...call }) {
     const [parts, q, keys, cached, slots, positions, splits, heads, kvHeads, , , headDim] = values as Values;
-    const n = gridY / splits!;
-    const { reads, flops } = attended(
+    const buffers: AttentionBuffers = [q!, keys!, cached!, slots!, positions!];
+    const { reads, tokens, flops } = attended(
       call,
-      n,
-      [q!, keys!, cached!, slots!, positions!],
+      gridY / splits!,
+      buffers,
       heads!,
       kvHeads!,
       headDim!,
+      false,
     );
-    return work(reads, [[parts!, 4 * n * heads! * splits! * (headDim! + 2)]], flops);
+    return work(reads, [[parts!, 4 * tokens * heads! * splits! * (headDim! + 2)]], flops);
   },
   embedding({ gridX: n, values, dtype }) {
     const [out, tokens, table, cols] = values as Values;
@@ -123,16 +118,23 @@ export const FORMULAS: Record<string, Formula> = {
       [[out!, 4 * n * cols!]],
     );
   },
-  /** out (n, rows) = x (n, cols) · wᵀ */
-  matmul({ values, dtype }) {
-    const [out, x, w, n, rows, cols] = values as Values;
+  flash_128({ values, ...call }) {
+    const [out, q, keys, cached, slots, positions, n, heads, kvHeads, , , headDim] = values as Values;
+    const buffers: AttentionBuffers = [q!, keys!, cached!, slots!, positions!];
+    const { reads, flops } = attended(call, n!, buffers, heads!, kvHeads!, headDim!, true);
+    return work(reads, [[out!, 4 * n! * heads! * headDim!]], flops);
+  },
+  /** a (m, k) · b (n, k)ᵀ of 16-bit numbers, in gridY parts of k */
+  gemm_nt({ gridY: parts, values }) {
+    const [out, a, b, scales, m, n, k] = values as Values;
     return work(
       [
-        [w!, rows! * rowBytes(dtype, cols!)],
-        [x!, 4 * n! * cols!],
+        [a!, 2 * m! * k!],
+        [b!, 2 * n! * k!],
+        [scales!, scales ? 4 * m! : 0],
       ],
-      [[out!, 4 * n! * rows!]],
-      2 * n! * rows! * cols!,
+      [[out!, 4 * parts * m! * n!]],
+      2 * m! * n! * k!,
     );
   },
   matvec_one: matvec(1),
@@ -143,6 +145,21 @@ export const FORMULAS: Record<string, Formula> = {
   merge_runs({ gridX, threads, values }) {
     const [keys, runs] = values as Values;
     return work([[runs!, 8 * gridX * threads]], [[keys!, 8 * gridX * threads]]);
+  },
+  /** Stored rows as 16-bit numbers. */
+  narrow({ gridX: rows, values, dtype }) {
+    const [out, stored, cols] = values as Values;
+    return work([[stored!, rows * rowBytes(dtype, cols!)]], [[out!, 2 * rows * cols!]]);
+  },
+  narrow_scaled({ values }) {
+    const [out, scales, x, n, cols] = values as Values;
+    return work(
+      [[x!, 4 * n! * cols!]],
+      [
+        [out!, 2 * n! * cols!],
+        [scales!, 4 * n!],
+      ],
+    );
   },
   rmsnorm({ gridX: n, values }) {
     const [out, x, weight, dim] = values as Values;
@@ -216,32 +233,49 @@ export const FORMULAS: Record<string, Formula> = {
   },
 };
 
-/** What attention reads of n tokens, and its products: the keys and values of a slot once, as far as any of its tokens looks. */
+type AttentionBuffers = [q: number, keys: number, values: number, slots: number, positions: number];
+
+/**
+ * What attention reads of n tokens, and its products: the keys and values of a slot once, as far as any of its tokens looks.
+ * @param tiles whether of the tokens that are in tiles (kernels/runs.cuh), or of the others
+ */
 function attended(
   { dtype, device }: Pick<Call, 'dtype' | 'device'>,
   n: number,
-  [q, keys, values, slotsAt, positionsAt]: [number, number, number, number, number],
+  [q, keys, values, slotsAt, positionsAt]: AttentionBuffers,
   heads: number,
   kvHeads: number,
   headDim: number,
-): { reads: Access[]; flops: number } {
+  tiles: boolean,
+): { reads: Access[]; tokens: number; flops: number } {
   const [slots, positions] = [device.integers(slotsAt, n), device.integers(positionsAt, n)];
   const reach = new Map<number, number>();
-  let seen = 0;
+  let [seen, tokens] = [0, 0];
   for (const [i, slot] of slots.entries()) {
+    if (isInTiles(slots, positions, i) !== tiles) continue;
     reach.set(slot, Math.max(reach.get(slot) ?? 0, positions[i]! + 1));
     seen += positions[i]! + 1;
+    tokens++;
   }
   const rows = [...reach.values()].reduce((sum, count) => sum + count, 0);
   const bytes = rows * kvHeads * rowBytes(dtype, headDim);
   const reads: Access[] = [
-    [q, 4 * n * heads * headDim],
+    [q, 4 * tokens * heads * headDim],
     [keys, bytes],
     [values, bytes],
     [slotsAt, 4 * n],
     [positionsAt, 4 * n],
   ];
-  return { reads, flops: 4 * seen * heads * headDim };
+  return { reads, tokens, flops: 4 * seen * heads * headDim };
+}
+
+/** Whether token i is one of more than eight of 128 that follow one another. */
+function isInTiles(slots: Int32Array, positions: Int32Array, i: number): boolean {
+  const goesOn = (j: number) => slots[j] === slots[i] && positions[j]! - j === positions[i]! - i;
+  let [begin, end] = [i, i];
+  while (begin > i - (i % 128) && goesOn(begin - 1)) begin--;
+  while (end < Math.min(slots.length, i - (i % 128) + 128) && goesOn(end)) end++;
+  return slots.length > 8 && end - begin > 8;
 }
 
 /** A kernel's formula, and the format in its name. @throws Error that says what to add */
