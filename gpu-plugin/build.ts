@@ -12,6 +12,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -165,28 +166,37 @@ function planted({ file, replace, by }: { file: string; replace: string; by: str
   return root;
 }
 
-/** Machine code for what there is of CUDA 13 and later, and PTX for older drivers. @returns what ptxas says of each kernel */
+/** GPUs that the kernels are assembled for. Newer ones make code of their own of the PTX. */
+const TARGETS = ['sm_80', 'sm_90'];
+
+/** PTX that older drivers take too, and machine code and PTX in one file for CUDA 13 and later. @returns what ptxas says of each kernel */
 export function buildKernels(): string {
-  const source = join(PLUGIN, 'kernels', 'all.cu');
-  const common = ['-std=c++17', '-O3', '-Werror=all-warnings', source];
   mkdirSync(OUT, { recursive: true }); // nvcc says nothing with its exit code where there is no folder
   // of this process alone until they are whole
   const made = (name: string) => join(OUT, `${process.pid}-${name}`);
   const ptx = made('kernels.ptx');
-  run('nvcc', ['-ptx', '-arch=compute_80', ...common, '-o', ptx]);
+  const source = join(PLUGIN, 'kernels', 'all.cu');
+  run('nvcc', ['-ptx', '-arch=compute_80', '-std=c++17', '-O3', '-Werror=all-warnings', source, '-o', ptx]);
   writeFileSync(ptx, readFileSync(ptx, 'utf8').replace(/^\.version .*$/m, PTX_VERSION));
-  // the assembler must take what an older driver is given
-  run('ptxas', ['-arch=sm_80', ptx, '-o', '/dev/null']);
-  const report = made('ptxas.log');
-  // and PTX for GPUs to come
-  const targets = ['sm_80', 'sm_90', 'compute_90'].flatMap(code => [
-    '-gencode',
-    `arch=compute_${code.slice(-2)},code=${code}`,
+  const code = TARGETS.map(target => made(`${target}.cubin`));
+  const reports = TARGETS.map(target => made(`${target}.log`));
+  // side by side
+  const commands = TARGETS.map(
+    (target, i) => `ptxas -v -arch=${target} '${ptx}' -o '${code[i]}' 2> '${reports[i]}' & pid${i}=$!`,
+  );
+  const waits = TARGETS.map((_, i) => `wait $pid${i} || { cat '${reports[i]}' >&2; exit 1; }`);
+  run('sh', ['-c', [...commands, ...waits].join('\n')]);
+  const images = TARGETS.map((target, i) => `kind=elf,sm=${target.slice(3)},file=${code[i]}`);
+  run('fatbinary', [
+    '-64',
+    '--compress-mode=size',
+    '--compress-all',
+    `--create=${made('kernels.fatbin')}`,
+    ...[...images, `kind=ptx,sm=80,file=${ptx}`].map(image => `--image3=${image}`),
   ]);
-  const options = ['-fatbin', '--compress-mode=size', ...targets, '-Xptxas', '-v', ...common];
-  const command = `nvcc "$@" 2> '${report}' || { cat '${report}' >&2; exit 1; }`;
-  run('sh', ['-c', command, 'sh', ...options, '-o', made('kernels.fatbin')]);
+  writeFileSync(made('ptxas.log'), reports.map(path => readFileSync(path, 'utf8')).join(''));
   for (const name of ['kernels.ptx', 'kernels.fatbin', 'ptxas.log']) renameSync(made(name), join(OUT, name));
+  for (const path of [...code, ...reports]) rmSync(path);
   return readFileSync(join(OUT, 'ptxas.log'), 'utf8');
 }
 

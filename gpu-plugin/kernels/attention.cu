@@ -70,13 +70,13 @@ KERNEL attention_combine(float* out, const float* parts, int splits, int heads, 
 REGISTER_KERNEL(attention_combine);
 
 #define ATTENTION(dtype, Format) \
-  KERNEL __launch_bounds__(ATTENTION_WARPS * 32) \
+  KERNEL __launch_bounds__(ATTENTION_WARPS * 32, 2) \
       attention_##dtype(float* out, const float* q, const uint8_t* keys, const uint8_t* values, const int* slots, \
                         const int* positions, int heads, int kvHeads, int group, int before, int headDim, int capacity) { \
     attention<Format>(out, q, keys, values, slots, positions, {heads, kvHeads, group, before, headDim, capacity}); \
   } \
   REGISTER_KERNEL(attention_##dtype); \
-  KERNEL __launch_bounds__(ATTENTION_WARPS * 32) \
+  KERNEL __launch_bounds__(ATTENTION_WARPS * 32, 2) \
       attention_split_##dtype(float* parts, const float* q, const uint8_t* keys, const uint8_t* values, const int* slots, \
                               const int* positions, int splits, int heads, int kvHeads, int group, int before, int headDim, \
                               int capacity) { \

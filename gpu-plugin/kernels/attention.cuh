@@ -99,7 +99,8 @@ DEVICE Softmax attend(float*& sums, const float* q, const uint8_t* keys, const u
 #pragma unroll
     for (int r = 0; r < RUNS; r++) {
       key[r] = loadRun<F>(keys + row, own + 64 * r, headDim);
-      value[r] = loadRun<F>(values + row, own + 64 * r, headDim);
+      // large heads have no registers for both at once
+      if (RUNS <= 2) value[r] = loadRun<F>(values + row, own + 64 * r, headDim);
     }
     float score = 0, x[RUN];
 #pragma unroll
@@ -115,6 +116,7 @@ DEVICE Softmax attend(float*& sums, const float* q, const uint8_t* keys, const u
     total = total * shrink + weight;
 #pragma unroll
     for (int r = 0; r < RUNS; r++) {
+      if (RUNS > 2) value[r] = loadRun<F>(values + row, own + 64 * r, headDim);
       Stored<F>::numbers(x, value[r]);
 #pragma unroll
       for (int i = 0; i < RUN; i++) sum[r][i] = sum[r][i] * shrink + weight * x[i];

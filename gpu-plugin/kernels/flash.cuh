@@ -8,16 +8,6 @@
 constexpr int FLASH_WARPS = 4, FLASH_THREADS = 32 * FLASH_WARPS, FLASH_KEYS = 32;
 constexpr float LOG2_E = 1.4426950408889634f;
 
-/** What tensor cores multiply. Halves have three bits more than bf16 and end at 65504. */
-struct Halves {
-  DEVICE uint32_t pair(float low, float high) { return pairHalf(low, high); }
-  DEVICE void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) { multiplyHalf(c, a, b0, b1); }
-};
-struct Bf16s {
-  DEVICE uint32_t pair(float low, float high) { return pairBf16(low, high); }
-  DEVICE void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) { multiplyBf16(c, a, b0, b1); }
-};
-
 /** Rows of (tokens, heads, headDim) that look at one kv head: row r is head first + r % width of token r / width. */
 struct HeadRows {
   int heads, first, width;

@@ -7,10 +7,10 @@ using LargeLeft = Copied<LargeTile::M, LargeTile::THREADS, TURNED>;
 template <bool TURNED>
 using LargeRight = Copied<LargeTile::N, LargeTile::THREADS, TURNED>;
 
-GEMM(gemm_nt_bf16, LargeTile, BrainFloats, LargeLeft<false>, LargeRight<false>)
+GEMM(gemm_nt_bf16, LargeTile, Bf16s, LargeLeft<false>, LargeRight<false>)
 GEMM(gemm_nt_f16, LargeTile, Halves, LargeLeft<false>, LargeRight<false>)
-GEMM(gemm_nn_bf16, LargeTile, BrainFloats, LargeLeft<false>, LargeRight<true>)
-GEMM(gemm_tn_bf16, LargeTile, BrainFloats, LargeLeft<true>, LargeRight<true>)
+GEMM(gemm_nn_bf16, LargeTile, Bf16s, LargeLeft<false>, LargeRight<true>)
+GEMM(gemm_tn_bf16, LargeTile, Bf16s, LargeLeft<true>, LargeRight<true>)
 
 /** out (m, n), rows `stride` apart, = or += scales[i] · the sum of the parts (count, m, n), in their order;  scales (m) or none */
 KERNEL gemm_sum(float* out, const float* parts, const float* scales, int count, int m, int n, int stride, int add) {

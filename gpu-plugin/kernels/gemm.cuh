@@ -18,13 +18,6 @@ struct TileShape {
 using LargeTile = TileShape<128, 256, 2, 4, false>;
 using SmallTile = TileShape<64, 128, 2, 4, true>;
 
-struct BrainFloats {
-  DEVICE void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) { multiplyBf16(c, a, b0, b1); }
-};
-struct Halves {
-  DEVICE void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) { multiplyHalf(c, a, b0, b1); }
-};
-
 /** The block's tile. Neighbours share rows of a and of b while these are in the cache: up to 16 tiles down, then one across. */
 DEVICE void tileOfBlock(int& i, int& j, int down, int across) {
   constexpr int TOGETHER = 16;

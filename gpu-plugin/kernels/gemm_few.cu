@@ -7,8 +7,8 @@ using SmallRight = Copied<SmallTile::N, SmallTile::THREADS, false>;
 template <class F>
 using SmallUnpacked = Unpacked<F, SmallTile::N, SmallTile::THREADS>;
 
-GEMM(gemm_few_bf16, SmallTile, BrainFloats, SmallLeft, SmallRight)
+GEMM(gemm_few_bf16, SmallTile, Bf16s, SmallLeft, SmallRight)
 GEMM(gemm_few_f16, SmallTile, Halves, SmallLeft, SmallRight)
 
-#define GEMM_FEW(dtype, Format) GEMM(gemm_few_##dtype, SmallTile, BrainFloats, SmallLeft, SmallUnpacked<Format>)
+#define GEMM_FEW(dtype, Format) GEMM(gemm_few_##dtype, SmallTile, Bf16s, SmallLeft, SmallUnpacked<Format>)
 FOR_EACH_QUANTISED(GEMM_FEW)

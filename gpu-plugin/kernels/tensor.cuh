@@ -89,3 +89,13 @@ DEVICE int fresh(int x) {
 #else
 #include "../mock/tensor.h"
 #endif
+
+/** What tensor cores multiply. Halves have three bits more than bf16 and end at 65504. */
+struct Halves {
+  DEVICE uint32_t pair(float low, float high) { return pairHalf(low, high); }
+  DEVICE void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) { multiplyHalf(c, a, b0, b1); }
+};
+struct Bf16s {
+  DEVICE uint32_t pair(float low, float high) { return pairBf16(low, high); }
+  DEVICE void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) { multiplyBf16(c, a, b0, b1); }
+};
