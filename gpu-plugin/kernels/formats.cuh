@@ -26,8 +26,10 @@ template <int... SIZES>
 struct Fields {
   static constexpr int FIELDS = sizeof...(SIZES), BYTES = (SIZES + ...);
   DEVICE int size(int field) {
-    constexpr int sizes[] = {SIZES...};
-    return sizes[field];
+    // an array would be in memory
+    int size = 0, at = 0;
+    ((size = at++ == field ? SIZES : size), ...);
+    return size;
   }
 };
 using Pointers = const uint8_t* const*;
