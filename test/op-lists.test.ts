@@ -45,8 +45,7 @@ function listsSuite(name: string, make: () => Promise<Backend>): void {
 
   for (const dtype of DTYPES) {
     const cols = BLOCK[dtype].values === 256 ? 512 : 96;
-    const boundOf = (n: number) =>
-      dtype === 'f32' || (BLOCK[dtype].values === 1 && n <= 8) ? BOUND : FLIPS;
+    const boundOf = (n: number) => (dtype === 'f32' || (BLOCK[dtype].values === 1 && n <= 8) ? BOUND : FLIPS);
 
     test(`${dtype}: normedMatmuls, one to three matrices of any rows`, async () => {
       for (const n of COUNTS) {
