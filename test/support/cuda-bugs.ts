@@ -8,6 +8,7 @@ import {
   longAttention,
   matmulOf,
   prompts,
+  ROUNDED,
   type Run,
   rmsnorm,
   sample,
