@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 
 const built = dirname(fileURLToPath(import.meta.url));
 export const PLUGIN: string = join(built, '..', '..', 'gpu-plugin');
@@ -195,7 +196,9 @@ export function buildKernels(): string {
     ...[...images, `kind=ptx,sm=80,file=${ptx}`].map(image => `--image3=${image}`),
   ]);
   writeFileSync(made('ptxas.log'), reports.map(path => readFileSync(path, 'utf8')).join(''));
-  for (const name of ['kernels.ptx', 'kernels.fatbin', 'ptxas.log']) renameSync(made(name), join(OUT, name));
+  writeFileSync(made('kernels.ptx.gz'), gzipSync(readFileSync(ptx), { level: 9 }));
+  const files = ['kernels.ptx', 'kernels.ptx.gz', 'kernels.fatbin', 'ptxas.log'];
+  for (const name of files) renameSync(made(name), join(OUT, name));
   for (const path of [...code, ...reports]) rmSync(path);
   return readFileSync(join(OUT, 'ptxas.log'), 'utf8');
 }

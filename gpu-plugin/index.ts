@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 
 export type CudaErrorCode =
   | 'no-addon'
@@ -144,7 +145,9 @@ export function openDevice(options: OpenDeviceOptions = {}): { device: Device; i
       `${info.name}, of compute capability ${info.major}.${info.minor}`,
     );
   }
-  const image = readKernels(join(folder, version >= DRIVER_WITH_CUDA_13 ? 'kernels.fatbin' : 'kernels.ptx'));
+  const image = readKernels(
+    join(folder, version >= DRIVER_WITH_CUDA_13 ? 'kernels.fatbin' : 'kernels.ptx.gz'),
+  );
   return { device: advised(library, () => new addon.Device(library, index, image)), info };
 }
 
@@ -189,7 +192,8 @@ function loadAddon(folder = OWN): Addon {
 
 function readKernels(path: string): Uint8Array {
   try {
-    const bytes = readFileSync(path);
+    const stored = readFileSync(path);
+    const bytes = path.endsWith('.gz') ? gunzipSync(stored) : stored;
     // PTX is a text that ends with a 0
     const image = new Uint8Array(bytes.length + 1);
     image.set(bytes);

@@ -2,6 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { buildAddon, buildMock, type MockOptions, missingTool, OUT } from '../../gpu-plugin/build.ts';
 import { type Device, type OpenDeviceOptions, openDevice } from '../../gpu-plugin/index.ts';
 import type { Backend } from '../../host/backend.ts';
@@ -13,7 +14,8 @@ import { TrainCuda } from '../../host/train/cuda.ts';
 /** @returns the folder of an addon, and of kernels that only the mock takes for some */
 export function pluginFolder(): string {
   const folder = dirname(dirname(buildAddon()));
-  for (const name of ['kernels.fatbin', 'kernels.ptx']) writeFileSync(join(folder, name), 'for the mock');
+  writeFileSync(join(folder, 'kernels.fatbin'), 'for the mock');
+  writeFileSync(join(folder, 'kernels.ptx.gz'), gzipSync('for the mock'));
   return folder;
 }
 
