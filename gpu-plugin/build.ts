@@ -206,7 +206,8 @@ export function buildKernels(): string {
 /** The package's JavaScript, addon and, where nvcc is, kernels. */
 function main(): void {
   mkdirSync(join(OUT, 'linux-x64'), { recursive: true });
-  for (const name of ['index.js', 'index.d.ts']) copyFileSync(join(built, name), join(OUT, name));
+  for (const name of ['index.js', 'index.d.ts', 'signatures.js'])
+    copyFileSync(join(built, name), join(OUT, name));
   copyFileSync(buildAddon(), join(OUT, 'linux-x64', 'cria-cuda.node'));
   if (compiler('nvcc')) buildKernels();
   else console.log('skipped: kernels: no nvcc');

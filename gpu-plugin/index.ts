@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
+import { SIGNATURES } from './signatures.ts';
 
 export type CudaErrorCode =
   | 'no-addon'
@@ -41,12 +42,8 @@ export class CudaError extends Error {
 
 /** A GPU, as the addon gives it. Addresses are the device's; what fails on it, `read` tells. */
 export interface Device {
-  /**
-   * @param kinds a letter an argument: p address, i i32, f f32, d f64
-   * @param shared bytes of dynamic shared memory that it is launched with
-   * @returns what `launch` calls it
-   */
-  kernel(name: string, kinds: string, shared: number): number;
+  /** @returns what `launch` calls a kernel */
+  kernel(name: string): number;
   /** @throws Error with code 'out-of-memory' */
   allocate(bytes: number): number;
   /** Free and all bytes. */
@@ -100,10 +97,15 @@ export interface DeviceInfo {
   memory: number;
 }
 
+/** As the addon makes it: what a kernel takes must be said once. */
+interface Native extends Omit<Device, 'kernel'> {
+  kernel(name: string, kinds: string, shared: number): number;
+}
+
 interface Addon {
   probe(library: string): { version: number; devices: DeviceInfo[] };
   join(devices: Device[]): Promise<void>;
-  Device: new (library: string, index: number, image: Uint8Array) => Device;
+  Device: new (library: string, index: number, image: Uint8Array) => Native;
 }
 
 export interface OpenDeviceOptions {
@@ -148,7 +150,20 @@ export function openDevice(options: OpenDeviceOptions = {}): { device: Device; i
   const image = readKernels(
     join(folder, version >= DRIVER_WITH_CUDA_13 ? 'kernels.fatbin' : 'kernels.ptx.gz'),
   );
-  return { device: advised(library, () => new addon.Device(library, index, image)), info };
+  return { device: advised(library, () => withKernels(new addon.Device(library, index, image))), info };
+}
+
+/** The device, which knows all kernels by their names. */
+function withKernels(native: Native): Device {
+  const kernels = new Map<string, number>();
+  try {
+    for (const [name, { kinds, shared }] of SIGNATURES) kernels.set(name, native.kernel(name, kinds, shared));
+  } catch (error) {
+    native.close();
+    throw error;
+  }
+  // a method of the class is not written over by assignment
+  return Object.defineProperty(native, 'kernel', { value: (name: string) => kernels.get(name)! }) as Device;
 }
 
 /**

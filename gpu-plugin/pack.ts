@@ -51,7 +51,7 @@ function pack(file: string): void {
       ...PACKAGES.map(name => `node_modules/${name}`),
     ])
       from(path);
-    for (const path of ['index.js', 'linux-x64', 'kernels.fatbin', 'kernels.ptx.gz']) {
+    for (const path of ['index.js', 'signatures.js', 'linux-x64', 'kernels.fatbin', 'kernels.ptx.gz']) {
       mkdirSync(join(stage, 'gpu-plugin/dist'), { recursive: true });
       cpSync(join(OUT, path), join(stage, 'gpu-plugin/dist', path), { recursive: true });
     }

@@ -5,7 +5,7 @@ export type GemmLayout = 'nt' | 'nn' | 'tn';
 
 /** A GPU as the package cria-cuda opens it; its index.ts says more. */
 export interface CudaDevice {
-  kernel(name: string, kinds: string, shared: number): number;
+  kernel(name: string): number;
   allocate(bytes: number): number;
   memory(): [free: number, all: number];
   launch(kernel: number, gridX: number, gridY: number, threads: number, ...values: number[]): void;

@@ -1,7 +1,7 @@
 import { ALIGN, type Buf, type Cache, type Tensor } from './backend.ts';
 import { Composed } from './composed.ts';
 import type { CudaDevice } from './cuda-device.ts';
-import { isQuantised, SHARED_BYTES, strideOf } from './cuda-kernels.ts';
+import { isQuantised, strideOf } from './cuda-kernels.ts';
 import { BLOCK, type CacheDType, type CodesDType, type DType, HALVES, rowBytes } from './dtype.ts';
 import { type ErrorParts, StateError } from './errors.ts';
 
@@ -19,7 +19,6 @@ export const ATTENTION: { threads: number; headDim: number } = { threads: 128, h
 export abstract class CudaMemory extends Composed {
   bytes = 0;
   protected readonly device: CudaDevice;
-  readonly #kernels = new Map<string, number>();
   /** What `reserve` took and no buffer has yet. */
   #reserved = { next: 0, end: 0 };
   /** Whether a stored number was not finite. */
@@ -29,13 +28,11 @@ export abstract class CudaMemory extends Composed {
   /** Lists that repeat: seen once, or recorded under a number. */
   readonly #repeated = new WeakMap<object, Map<string, number | undefined>>();
 
-  /** @throws StateError 'out-of-memory', Error with code 'bad-kernels'; the device is closed then */
-  constructor(device: CudaDevice, kernels: Record<string, string>) {
+  /** @throws StateError 'out-of-memory'; the device is closed then */
+  constructor(device: CudaDevice) {
     super();
     this.device = device;
     try {
-      for (const [name, kinds] of Object.entries(kernels))
-        this.#kernels.set(name, device.kernel(name, kinds, SHARED_BYTES[name] ?? 0));
       this.#flag = this.allocI32(1);
     } catch (error) {
       device.close();
@@ -227,7 +224,7 @@ export abstract class CudaMemory extends Composed {
   /** Queues a kernel over a grid of blocks; one without blocks does nothing. */
   protected run(name: string, gridX: number, gridY: number, threads: number, ...values: number[]): void {
     if (gridX > 0 && gridY > 0)
-      this.device.launch(this.#kernels.get(name)!, gridX, gridY, threads, ...values);
+      this.device.launch(this.device.kernel(name), gridX, gridY, threads, ...values);
   }
 }
 

@@ -1,7 +1,6 @@
 import type { Backend, Buf, Cache, Tensor } from './backend.ts';
-import type { CudaDevice } from './cuda-device.ts';
 import { CudaGemm } from './cuda-gemm.ts';
-import { flashRows, flashSize, isQuantised, KERNELS, matvecName } from './cuda-kernels.ts';
+import { flashRows, flashSize, isQuantised, matvecName } from './cuda-kernels.ts';
 import { ATTENTION, over, THREADS, threadsFor, WARP } from './cuda-memory.ts';
 import { BLOCK } from './dtype.ts';
 
@@ -19,11 +18,6 @@ const SORTED_RUN = 2048;
 /** The kernels of a GPU behind the contract of `Backend`. */
 export class Cuda extends CudaGemm implements Backend {
   readonly name = 'cuda';
-
-  /** @throws StateError 'out-of-memory', Error with code 'bad-kernels'; the device is closed then */
-  constructor(device: CudaDevice, kernels: Record<string, string> = KERNELS) {
-    super(device, kernels);
-  }
 
   embedding(out: Buf, tokens: Buf, table: Tensor, n: number): void {
     const { buf, dtype, cols, rows, first } = table;

@@ -127,10 +127,11 @@ if (canBuildMock("the plugin's errors")) {
       expect('no-addon', { folder }, /file too short|invalid ELF/);
       copyFileSync(join(mock.folder!, 'linux-x64/cria-cuda.node'), join(folder, 'linux-x64/cria-cuda.node'));
       expect('no-kernels', { folder }, /ENOENT/);
+      const plant = { file: 'add.cu', replace: 'REGISTER_KERNEL(add);', by: '' };
+      expect('bad-kernels', mockOptions({ plant }), /no add: CUDA_ERROR_NOT_FOUND/);
       await withMock('REFUSE', 0, () => {
         const { device } = openDevice(mock);
         assert.throws(() => device.allocate(1), /CUDA_ERROR_OUT_OF_MEMORY/);
-        assert.throws(() => device.kernel('none', '', 0), /no none: CUDA_ERROR_NOT_FOUND/);
         device.close();
         assert.throws(() => device.allocate(1), /closed/);
       });

@@ -9,7 +9,7 @@ import { uniform } from './support/tiny-model.ts';
 
 /** Runs a kernel of one warp on buffers; gives the first, as it is then. */
 async function run(device: CudaDevice, name: string, buffers: ArrayBufferView[], values: number[] = []) {
-  const kernel = device.kernel(name, 'p'.repeat(buffers.length) + 'i'.repeat(values.length), 0);
+  const kernel = device.kernel(name);
   const addresses = buffers.map(({ buffer, byteOffset, byteLength }) => {
     const address = device.allocate(byteLength);
     device.write(address, new Uint8Array(buffer, byteOffset, byteLength));
@@ -106,7 +106,7 @@ for (const [place, open] of Object.entries(devices())) {
 
   test('what is recorded runs when it is replayed, as often as that', async () => {
     const device = open();
-    const add = device.kernel('add', 'pppi', 0);
+    const add = device.kernel('add');
     const [sum, one, kept] = [device.allocate(128), device.allocate(128), device.allocate(128)];
     device.write(sum, new Uint8Array(new Float32Array(32).buffer));
     device.write(one, new Uint8Array(new Float32Array(32).fill(1).buffer));

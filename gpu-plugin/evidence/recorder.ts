@@ -2,6 +2,7 @@ import type { Cache, Tensor } from '../../host/backend.ts';
 import { Cuda } from '../../host/cuda.ts';
 import type { CudaDevice } from '../../host/cuda-device.ts';
 import { type CacheDType, type DType, rowBytes } from '../../host/dtype.ts';
+import { SIGNATURES } from '../signatures.ts';
 
 /** A kernel as it was queued. */
 export interface Launch {
@@ -25,8 +26,8 @@ export class Recorder implements CudaDevice {
   readonly #written = new Map<number, Uint8Array>();
   #next = 2 ** 20;
 
-  kernel(name: string, _kinds: string, shared: number): number {
-    return this.#kernels.push({ name, shared }) - 1;
+  kernel(name: string): number {
+    return this.#kernels.push({ name, shared: SIGNATURES.get(name)!.shared }) - 1;
   }
 
   allocate(bytes: number): number {

@@ -1,8 +1,5 @@
 import type { Backend, Buf, Tensor } from '../backend.ts';
 
-/** Of the operands of matrix products: bf16 takes a GPU. */
-export type Precision = 'f32' | 'bf16';
-
 /**
  * What training asks of a backend beyond inference. Weights, gradients and activations are f32 (f64 in the reference);
  * a `Tensor` here has dtype 'f32' and may be a part of a larger buffer. Names: `dX` is the gradient of the loss by x.

@@ -4,6 +4,9 @@ import { configProblem } from '../llama-shape.ts';
 import type { LlamaConfig } from '../model-file.ts';
 import { rateAt } from './schedule.ts';
 
+/** Of the operands of matrix products: bf16 takes a GPU. */
+export type Precision = 'f32' | 'bf16';
+
 /** All that decides the numbers of a run, beside its texts. */
 export interface TrainConfig {
   // the model

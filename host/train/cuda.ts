@@ -1,37 +1,10 @@
 import type { Buf, Tensor } from '../backend.ts';
 import { Cuda, MATMUL } from '../cuda.ts';
 import type { CudaDevice } from '../cuda-device.ts';
-import { flashSize, GEMM, KERNELS } from '../cuda-kernels.ts';
+import { flashSize } from '../cuda-kernels.ts';
 import { ATTENTION, checkHeadDim, over, THREADS, threadsFor, WARP } from '../cuda-memory.ts';
-import type { Precision, TrainBackend } from './backend.ts';
-
-/** What training takes beside the kernels of inference; letters as in cuda-kernels.ts. */
-const TRAIN_KERNELS: Record<string, string> = {
-  ...KERNELS,
-  zero: 'pi',
-  matmul_backward_x: 'pppiii',
-  matmul_backward_w: 'pppiii',
-  gemm_nn_bf16: GEMM,
-  gemm_tn_bf16: GEMM,
-  embedding_backward: 'pppii',
-  rmsnorm_backward: 'pppppif',
-  rmsnorm_backward_w: 'ppppii',
-  rope_backward: 'pppii',
-  attention_forward: 'pppppiiii',
-  attention_backward_q: 'ppppppppiiii',
-  attention_backward_kv: 'ppppppppiiii',
-  swiglu_backward: 'pppppi',
-  cross_entropy_backward: 'ppppi',
-  sum_squares: 'ppi',
-  sum_parts: 'ppi',
-  adamw: 'ppppifffffffff',
-  flash_means: 'pppii',
-};
-for (const size of [64, 128]) {
-  TRAIN_KERNELS[`flash_forward_${size}`] = 'pppppiiii';
-  TRAIN_KERNELS[`flash_backward_q_${size}`] = 'pppppppiiii';
-  TRAIN_KERNELS[`flash_backward_kv_${size}`] = 'ppppppppiiii';
-}
+import type { TrainBackend } from './backend.ts';
+import type { Precision } from './config.ts';
 
 type Matrix = [buf: Buf, rows: number, cols: number];
 
@@ -55,7 +28,7 @@ export class TrainCuda extends Cuda implements TrainBackend {
 
   /** @throws as `Cuda` */
   constructor(device: CudaDevice, precision: Precision = 'f32') {
-    super(device, TRAIN_KERNELS);
+    super(device);
     this.#precision = precision;
   }
 

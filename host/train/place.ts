@@ -1,5 +1,6 @@
 import { OptionError, StateError } from '../errors.ts';
-import type { Precision, TrainBackend } from './backend.ts';
+import type { TrainBackend } from './backend.ts';
+import type { Precision } from './config.ts';
 import { TrainWasm, trainKernels } from './wasm.ts';
 
 /** @internal */

@@ -4,8 +4,14 @@ import type { LlamaConfig } from '../model-file.ts';
 import { turn } from '../turn.ts';
 import type { Thread } from '../workers/thread.ts';
 import { AdamW } from './adamw.ts';
-import type { Precision } from './backend.ts';
-import { llamaConfig, type TrainConfig, type TrainOptions, tokensOfStep, trainConfig } from './config.ts';
+import {
+  llamaConfig,
+  type Precision,
+  type TrainConfig,
+  type TrainOptions,
+  tokensOfStep,
+  trainConfig,
+} from './config.ts';
 import type { TrainBatch, TrainData } from './data.ts';
 import { initialWeights } from './initial.ts';
 import { TrainLlama } from './llama.ts';

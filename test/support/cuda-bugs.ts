@@ -1,7 +1,7 @@
 // Bugs in kernels of inference.
 
 import type { MockOptions } from '../../gpu-plugin/build.ts';
-import type { Precision } from '../../host/train/backend.ts';
+import type { Precision } from '../../host/train/config.ts';
 import {
   add,
   attention,

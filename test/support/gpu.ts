@@ -8,7 +8,8 @@ import { type Device, type OpenDeviceOptions, openDevice } from '../../gpu-plugi
 import type { Backend } from '../../host/backend.ts';
 import { Cuda } from '../../host/cuda.ts';
 import type { CudaDevice } from '../../host/cuda-device.ts';
-import type { Precision, TrainBackend } from '../../host/train/backend.ts';
+import type { TrainBackend } from '../../host/train/backend.ts';
+import type { Precision } from '../../host/train/config.ts';
 import { TrainCuda } from '../../host/train/cuda.ts';
 
 /** @returns the folder of an addon, and of kernels that only the mock takes for some */
@@ -68,7 +69,7 @@ export function canBuildMock(what: string): boolean {
 /** A device that stays open when a backend is done with it: a GPU's context takes a third of a second to make. */
 function kept(device: Device): Device {
   return {
-    kernel: (...args) => device.kernel(...args),
+    kernel: name => device.kernel(name),
     allocate: bytes => device.allocate(bytes),
     memory: () => device.memory(),
     launch: (...args) => device.launch(...args),
