@@ -71,6 +71,7 @@ test('a kernel without a formula is told, and where to add one; none waits for a
   assert.equal(formulaOf('matvec8_one_q4_k'), [FORMULAS['matvec8_one'], 'q4_k']);
   const launches = [
     ...(await decodeTrace(LLAMA_7B, 'f16', 500)),
+    ...(await promptTrace(LLAMA_7B, 'f16', 256)),
     ...(await promptTrace(LLAMA_7B, 'q4_0', 256)),
     ...(await decodeTrace(LLAMA_7B, 'q4_0', 500)),
   ];

@@ -103,6 +103,7 @@ test('the model knows backends by their contract alone', () => {
 test('no backend imports another, or anything above it', () => {
   const below = [
     'host/backend.ts',
+    'host/composed.ts',
     'host/dtype.ts',
     'host/errors.ts',
     'host/half.ts',

@@ -33,8 +33,8 @@ import { uniform } from './support/tiny-model.ts';
 
 /** Largest difference of logits, as a share of the largest: f32 sums in another order. */
 const WITHIN = 1e-5;
-/** On a GPU, whose tensor cores take activations rounded as the weights are. */
-const GPU_WITHIN: Record<SafetensorsType, number> = { F32: 1e-4, F16: 1e-2, BF16: 2e-2 };
+/** On a GPU, whose tensor cores take activations rounded as the weights are, and attention in halves. */
+const GPU_WITHIN: Record<SafetensorsType, number> = { F32: 1e-3, F16: 1e-2, BF16: 2e-2 };
 const TOKENS = 24;
 
 const python = pythonWith('torch');

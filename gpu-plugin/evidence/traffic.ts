@@ -146,6 +146,19 @@ export const FORMULAS: Record<string, Formula> = {
     const [keys, runs] = values as Values;
     return work([[runs!, 8 * gridX * threads]], [[keys!, 8 * gridX * threads]]);
   },
+  /** The parts of k together. */
+  gemm_sum({ values }) {
+    const [out, parts, scales, count, m, n, , add] = values as Values;
+    const numbers = 4 * m! * n!;
+    return work(
+      [
+        [parts!, count! * numbers],
+        [scales!, scales ? 4 * m! : 0],
+        [out!, add ? numbers : 0],
+      ],
+      [[out!, numbers]],
+    );
+  },
   /** Stored rows as 16-bit numbers. */
   narrow({ gridX: rows, values, dtype }) {
     const [out, stored, cols] = values as Values;
