@@ -97,7 +97,8 @@ function installPlugin(): void {
   const to = join(modules, 'cria-cuda');
   mkdirSync(join(to, 'dist/linux-x64'), { recursive: true });
   copyFileSync(join(PLUGIN, 'package.json'), join(to, 'package.json'));
-  copyFileSync(join(projectRoot, 'dist/gpu-plugin/index.js'), join(to, 'dist/index.js'));
+  for (const name of ['index.js', 'signatures.js'])
+    copyFileSync(join(projectRoot, 'dist/gpu-plugin', name), join(to, 'dist', name));
   copyFileSync(buildAddon(), join(to, 'dist/linux-x64/cria-cuda.node'));
   writeFileSync(join(to, 'dist/kernels.fatbin'), 'for the mock');
 }
