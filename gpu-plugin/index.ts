@@ -84,6 +84,8 @@ export interface Device {
    * have zeros they become its bits.
    */
   sum(address: number, count: number): void;
+  /** While it is held, what is queued stays in the queue. Nothing where the device is closed. */
+  hold(held: boolean): void;
   /** Ends the other ranks too, if it is one of several. */
   close(): void;
 }

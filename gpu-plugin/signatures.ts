@@ -1,6 +1,6 @@
 // What each kernel takes and how much dynamic shared memory it is launched with.
 
-/** An argument list, a letter an argument: p an address, i an i32, f an f32, d an f64. */
+/** An argument list, a letter an argument: p an address, i an i32, l an i64, f an f32, d an f64. */
 export interface Signature {
   kinds: string;
   /** Bytes of dynamic shared memory. */
@@ -13,7 +13,7 @@ const KINDS: Record<string, string> = {
   rope_table: 'ppiiidd',
   rope: 'pppii',
   swiglu: 'pppi',
-  add: 'pppi',
+  add: 'pppl',
   take_rows: 'pppi',
   spread: 'ppiii',
   cross_entropy: 'pppi',
@@ -32,7 +32,7 @@ const KINDS: Record<string, string> = {
   narrow_scaled: 'pppii',
   gemm_sum: 'pppiiiii',
   // of training
-  zero: 'pi',
+  zero: 'pl',
   matmul_backward_x: 'pppiii',
   matmul_backward_w: 'pppiii',
   embedding_backward: 'pppii',

@@ -30,5 +30,6 @@ export interface CudaDevice {
     workspaceBytes: number,
   ): void;
   sum(address: number, count: number): void;
+  hold(held: boolean): void;
   close(): void;
 }

@@ -114,7 +114,8 @@ export abstract class CudaGemm extends CudaMemory {
   #takeWorkspace(): Buf {
     if (!this.device.hasGemm) return 0;
     try {
-      return this.alloc(WORKSPACE);
+      // which it wants at a multiple of 256 bytes (cuBLAS, cublasLtMatmul)
+      return Math.ceil(this.alloc(WORKSPACE + 256) / 256) * 256;
     } catch {
       return 0;
     }

@@ -83,18 +83,25 @@ export abstract class CudaMemory extends Composed {
     const lists = this.#repeated.get(owner) ?? new Map<string, number | undefined>();
     this.#repeated.set(owner, lists);
     let recording = lists.get(key);
-    if (recording === undefined && (!lists.has(key) || lists.size > MOST_RECORDINGS)) {
-      lists.set(key, undefined);
-      ops();
-      return;
-    }
-    if (recording === undefined) {
+    if (recording === undefined && lists.has(key) && lists.size <= MOST_RECORDINGS) {
       this.device.beginRecording();
-      ops();
-      recording = this.device.endRecording();
+      try {
+        ops();
+      } finally {
+        recording = this.device.endRecording();
+      }
       lists.set(key, recording);
     }
-    this.device.replay(recording);
+    if (recording !== undefined) this.device.replay(recording);
+    else {
+      ops();
+      lists.set(key, undefined);
+    }
+  }
+
+  /** Keeps what is queued from the GPU until it is let go. */
+  hold(held: boolean): void {
+    this.device.hold(held);
   }
 
   #outOfMemory(bytes: number, cause: unknown): unknown {

@@ -50,7 +50,11 @@ export async function loadWeights(
   // a stream goes one way
   pieces.sort((a, b) => a.tensor.offset - b.tensor.offset || a.row - b.row);
   const spare: ArrayBuffer[] = [];
-  const read = (piece: Piece | undefined) => piece && readRows(source, piece, spare.pop(), signal);
+  const read = (piece: Piece | undefined) => {
+    const rows = piece && readRows(source, piece, spare.pop(), signal);
+    rows?.catch(() => {}); // it is waited for later
+    return rows;
+  };
   let next = read(pieces[0]);
   try {
     for (const [i, piece] of pieces.entries()) {

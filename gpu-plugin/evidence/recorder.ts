@@ -72,6 +72,7 @@ export class Recorder implements CudaDevice {
   readonly hasGemm: boolean = false;
   gemm(): void {}
   sum(): void {}
+  hold(): void {}
   close(): void {}
 
   /** What was last written there, as i32. */

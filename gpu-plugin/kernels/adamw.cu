@@ -35,8 +35,8 @@ KERNEL sum_parts(float* out, const double* parts, int count) {
 REGISTER_KERNEL(sum_parts);
 
 /** x = 0;  x (count) */
-KERNEL zero(float* x, int count) {
-  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+KERNEL zero(float* x, long long count) {
+  const long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i < count) x[i] = 0;
 }
 REGISTER_KERNEL(zero);

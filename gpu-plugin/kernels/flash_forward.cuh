@@ -34,7 +34,8 @@ DEVICE void weigh(float (&scores)[M][FLASH_KEYS / 8][4], Mixture<D, M>& mixture,
 #pragma unroll
       for (int j = 0; j < FLASH_KEYS / 8; j++) most = fmaxf(most, fmaxf(scores[m][j][2 * half], scores[m][j][2 * half + 1]));
       most = rowMax(most);
-      const float shift = most * scale, shrink = exp2Fast(mixture.most[m][half] * scale - shift);
+      // of the difference: two products may be rounded apart, and a largest score that stays shrinks nothing
+      const float shift = most * scale, shrink = exp2Fast((mixture.most[m][half] - most) * scale);
       float total = 0;
 #pragma unroll
       for (int j = 0; j < FLASH_KEYS / 8; j++) {

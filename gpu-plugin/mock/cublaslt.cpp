@@ -137,7 +137,7 @@ API cublasLtMatmul(LtHandle, LtOperation operation, const void* alpha, const voi
     if (address % aligned[i] != 0 || !mock::isBuffer(address, bytes[i])) return LT_INVALID_VALUE;
   }
   const auto wanted = static_cast<size_t>(algorithm->data[0]);
-  if (workspaceBytes < wanted || !mock::isBuffer(reinterpret_cast<CuAddress>(workspace), wanted)) return LT_INVALID_VALUE;
+  if (workspaceBytes < wanted || reinterpret_cast<CuAddress>(workspace) % 256 != 0 || !mock::isBuffer(reinterpret_cast<CuAddress>(workspace), wanted)) return LT_INVALID_VALUE;
   const bool turnA = of<Operation>(operation)->transposed[0], turnB = of<Operation>(operation)->transposed[1];
   const float times = *static_cast<const float*>(alpha), before = *static_cast<const float*>(beta);
   const size_t rows = D.rows, cols = D.cols, depth = turnA ? A.rows : A.cols, stepD = D.ld, type = A.type;

@@ -2,6 +2,7 @@
 #define NAPI_VERSION 8
 #include <napi.h>
 
+#include <cmath>
 #include <cstring>
 #include <memory>
 
@@ -47,7 +48,7 @@ Napi::Value probe(const Napi::CallbackInfo& info) {
   });
 }
 
-/** A kernel, and how each number is passed: p an address, i an i32, f an f32, d an f64. */
+/** A kernel, and how each number is passed: p an address, i an i32, l an i64, f an f32, d an f64. */
 struct Kernel {
   CuFunction function;
   std::string kinds;
@@ -70,6 +71,7 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
                         InstanceMethod("write", &DeviceObject::write), InstanceMethod("copy", &DeviceObject::copy),
                         InstanceMethod("read", &DeviceObject::read), InstanceMethod("beginRecording", &DeviceObject::beginRecording),
                         InstanceMethod("endRecording", &DeviceObject::endRecording), InstanceMethod("replay", &DeviceObject::replay),
+                        InstanceMethod("hold", &DeviceObject::hold),
                         InstanceAccessor<&DeviceObject::hasGemm>("hasGemm"), InstanceMethod("gemm", &DeviceObject::gemm),
                         InstanceMethod("sum", &DeviceObject::sum),
                         InstanceMethod("close", &DeviceObject::close)});
@@ -158,7 +160,11 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
       slot = 0;
       switch (kernel.kinds[i]) {
         case 'p': slot = static_cast<CuAddress>(value); break;
-        case 'i': put(slot, static_cast<int>(value)); break;
+        case 'i':
+          if (!(std::abs(value) < 2147483648.0)) throw Napi::RangeError::New(info.Env(), "an argument that is no i32: " + std::to_string(value));
+          put(slot, static_cast<int>(value));
+          break;
+        case 'l': put(slot, static_cast<long long>(value)); break;
         case 'f': put(slot, static_cast<float>(value)); break;
         case 'd': put(slot, value); break;
       }
@@ -237,6 +243,11 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
     product.workspace = address(info[9]);
     product.workspaceBytes = address(info[10]);
     open(info.Env()).gemm(product);
+  }
+
+  /** hold(held); nothing where it is closed */
+  void hold(const Napi::CallbackInfo& info) {
+    if (device_) device_->hold(info[0].As<Napi::Boolean>());
   }
 
   /** sum(address, count) */

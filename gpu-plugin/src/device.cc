@@ -1,6 +1,8 @@
 #include "device.h"
 
 namespace {
+/** Bytes on their way to the device that may be kept. */
+constexpr size_t MOST_HELD = 64 << 20;
 const CudaFailure CLOSED("closed", "the device was closed before its answer came");
 }
 
@@ -135,6 +137,14 @@ void Device::sum(CuAddress address, size_t count) {
   push(std::move(job));
 }
 
+void Device::hold(bool held) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    held_back_ = held;
+  }
+  if (!held) wake_.notify_one();
+}
+
 void Device::push(Job::Kind kind, size_t count) {
   Job job{};
   job.kind = kind;
@@ -159,7 +169,7 @@ void Device::run() {
     bool stopping;
     {
       std::unique_lock<std::mutex> lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      wake_.wait(lock, [this] { return stopping_ || (!held_back_ && !queue_.empty()); });
       stopping = stopping_;
       jobs.swap(queue_);
     }
@@ -172,8 +182,10 @@ void Device::run() {
         if (!failure && !stopping) perform(job);
       } catch (const CudaFailure& caught) {
         failure = std::make_unique<CudaFailure>(caught);
-        if (group_) group_->end(caught);
+      } catch (const std::exception& caught) {
+        failure = std::make_unique<CudaFailure>("failed", caught.what());
       }
+      if (failure && group_) group_->end(*failure);
       if (job.kind != Job::READ) continue;
       const CudaFailure* told = failure ? failure.get() : stopping ? &CLOSED : nullptr;
       job.onRead(told ? std::vector<unsigned char>() : std::move(job.bytes), told);
@@ -182,14 +194,26 @@ void Device::run() {
     if (!stopping) continue;
     // what is on the device still reads the bytes held
     driver_.cuCtxSetCurrent(context_);
+    CuGraph unfinished = nullptr;
+    if (capturing_ && driver_.cuStreamEndCapture(stream_, &unfinished) == CU_OK && unfinished) driver_.cuGraphDestroy(unfinished);
+    capturing_ = false;
     driver_.cuStreamSynchronize(stream_);
     std::lock_guard<std::mutex> lock(mutex_);
     if (queue_.empty()) return;
   }
 }
 
+/** Waits for the stream, which has no use for the bytes held then. */
+void Device::letGo() {
+  driver_.check(driver_.cuStreamSynchronize(stream_), "cuStreamSynchronize");
+  held_.clear();
+  heldBytes_ = 0;
+}
+
 void Device::perform(Job& job) {
   driver_.check(driver_.cuCtxSetCurrent(context_), "cuCtxSetCurrent");
+  const bool waits = job.kind == Job::READ || job.kind == Job::WRITE || job.kind == Job::RECORD || job.kind == Job::REPLAY;
+  if (waits && (listing_ || capturing_)) throw CudaFailure("failed", "a list that is recorded holds more than launches and copies");
   if (listing_ && job.kind != Job::RECORDED) {
     lists_.back().push_back(job);
     return;
@@ -206,6 +230,9 @@ void Device::perform(Job& job) {
       return;
     }
     case Job::WRITE:
+      // nobody may read for long
+      if (heldBytes_ > MOST_HELD) letGo();
+      heldBytes_ += job.bytes.size();
       held_.push_back(std::move(job.bytes));
       driver_.check(driver_.cuMemcpyHtoDAsync_v2(job.to, held_.back().data(), held_.back().size(), stream_), "cuMemcpyHtoD");
       return;
@@ -215,8 +242,7 @@ void Device::perform(Job& job) {
     case Job::READ:
       job.bytes.resize(job.count);
       driver_.check(driver_.cuMemcpyDtoHAsync_v2(job.bytes.data(), job.from, job.count, stream_), "cuMemcpyDtoH");
-      driver_.check(driver_.cuStreamSynchronize(stream_), "cuStreamSynchronize");
-      held_.clear();
+      letGo();
       if (group_) group_->check();
       return;
     case Job::RECORD:
@@ -226,6 +252,7 @@ void Device::perform(Job& job) {
         return;
       }
       driver_.check(driver_.cuStreamBeginCapture_v2(stream_, CU_CAPTURE_RELAXED), "cuStreamBeginCapture");
+      capturing_ = true;
       return;
     case Job::RECORDED: {
       if (group_) {
@@ -233,6 +260,7 @@ void Device::perform(Job& job) {
         return;
       }
       CuGraph graph;
+      capturing_ = false;
       driver_.check(driver_.cuStreamEndCapture(stream_, &graph), "cuStreamEndCapture");
       CuGraphExec exec;
       const CuResult result = driver_.cuGraphInstantiateWithFlags(&exec, graph, 0);

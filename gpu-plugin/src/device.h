@@ -50,6 +50,8 @@ class Device {
   /** The n-th call makes graph n, from 0. */
   void endRecording();
   void replay(size_t graph);
+  /** While held, nothing is taken from the queue. */
+  void hold(bool held);
   /** Whether `gemm` can be called; opens cuBLASLt at the first question. */
   bool hasGemm();
   void gemm(const Product& product);
@@ -76,6 +78,7 @@ class Device {
   void push(Job::Kind kind, size_t count = 0);
   void run();
   void perform(Job& job);
+  void letGo();
 
   const Driver& driver_;
   const int index_;
@@ -95,7 +98,7 @@ class Device {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<Job> queue_;
-  bool stopping_ = false;
+  bool stopping_ = false, held_back_ = false;
   /** Of the device's thread, until it has ended. */
   std::vector<CuGraphExec> graphs_;
   /** A rank's: a communicator whose work a graph holds cannot be ended (NCCL, commDestroySync). */
@@ -103,4 +106,6 @@ class Device {
   bool listing_ = false;
   /** Bytes on their way to the device, kept until the stream has been waited for. */
   std::vector<std::vector<unsigned char>> held_;
+  size_t heldBytes_ = 0;
+  bool capturing_ = false;
 };

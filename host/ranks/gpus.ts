@@ -1,4 +1,6 @@
 import type { Backend, Buf } from '../backend.ts';
+import type { Cuda } from '../cuda.ts';
+import { OptionError } from '../errors.ts';
 import { type Batch, Llama } from '../llama.ts';
 import { LocalRunner } from '../local-runner.ts';
 import { takeMemory } from '../memory.ts';
@@ -26,20 +28,41 @@ export class FirstLlama extends Llama {
   }
 
   override forward(batch: Batch): void {
-    super.forward(batch);
-    for (const other of this.#others) {
-      other.forward(batch);
-      settle(other);
-    }
+    this.#together(
+      () => super.forward(batch),
+      other => other.forward(batch),
+    );
   }
 
   override logits(rows: ArrayLike<number>): Buf {
-    const logits = super.logits(rows);
-    for (const other of this.#others) {
-      other.logits(rows);
-      settle(other);
+    return this.#together(
+      () => super.logits(rows),
+      other => other.logits(rows),
+    );
+  }
+
+  /**
+   * No GPU begins before all have their work: one that waits for another must not keep this thread from it, by a call of the driver that
+   * waits too. If a rank fails, all are closed, as they are out of step.
+   */
+  #together<T>(first: () => T, others: (other: Llama) => unknown): T {
+    const hold = (held: boolean) => {
+      for (const { backend } of [this, ...this.#others]) (backend as Cuda).hold(held);
+    };
+    hold(true);
+    try {
+      const result = first();
+      for (const other of this.#others) {
+        others(other);
+        settle(other);
+      }
+      return result;
+    } catch (error) {
+      if (!(error instanceof OptionError)) this.dispose();
+      throw error;
+    } finally {
+      hold(false);
     }
-    return logits;
   }
 
   override copySlot(from: number, to: number, count: number): void {

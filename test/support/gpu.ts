@@ -79,6 +79,7 @@ function kept(device: Device): Device {
     beginRecording: () => device.beginRecording(),
     endRecording: () => device.endRecording(),
     replay: recording => device.replay(recording),
+    hold: held => device.hold(held),
     get hasGemm() {
       return device.hasGemm;
     },
