@@ -175,6 +175,24 @@ function listsSuite(name: string, make: () => Promise<Backend>): void {
     b.dispose();
   });
 
+  test('a list that fails is made anew', async () => {
+    const b = await make();
+    const x = b.allocF32(1);
+    b.writeF32(x, [1]);
+    const owner = {};
+    const list = (fails: boolean) => () => {
+      b.add(x, x, x, 1);
+      if (fails) throw new Error('no room');
+    };
+    assert.throws(() => b.repeat(owner, 'list', list(true)), /no room/);
+    b.repeat(owner, 'list', list(false));
+    // recorded this time where lists are, and not run
+    assert.throws(() => b.repeat(owner, 'list', list(true)), /no room/);
+    b.repeat(owner, 'list', list(false));
+    assert.equal(await read(b, x, 1), [b.name === 'cuda' ? 8 : 16]);
+    b.dispose();
+  });
+
   test.run();
 }
 
