@@ -27,8 +27,14 @@ const sanitize = process.env['CRIA_SANITIZE'] === '1';
 export function mockOptions(options: MockOptions = {}): OpenDeviceOptions {
   // NVIDIA's own libraries want NVIDIA's driver
   for (const name of ['CRIA_CUBLASLT', 'CRIA_NCCL']) process.env[name] ??= 'none';
-  return { library: buildMock({ sanitize, ...options }), folder: pluginFolder() };
+  const key = JSON.stringify(options);
+  const made = MADE.get(key) ?? { library: buildMock({ sanitize, ...options }), folder: pluginFolder() };
+  MADE.set(key, made);
+  return made;
 }
+
+/** What was built in this process: to find that nothing has changed takes fifty times as long as a small test. */
+const MADE = new Map<string, OpenDeviceOptions>();
 
 export const cudaOnMock = (options?: MockOptions): Cuda => new Cuda(openDevice(mockOptions(options)).device);
 
