@@ -5,6 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Backend, Cache, Tensor } from '../host/backend.ts';
 import { manyLines } from '../host/cli/terminal.ts';
+import { Composed } from '../host/composed.ts';
 import { ggmlTypeNamed } from '../host/ggml-types.ts';
 import type { GgufValue } from '../host/gguf-write.ts';
 import { type GenerateOptions, open } from '../host/index.ts';
@@ -73,7 +74,7 @@ const typeOf = (dtype: string) => `type ${ggmlTypeNamed(dtype.toUpperCase()).id}
 /** A backend that notes the ops that it runs. */
 function recording(backend: Backend, ops: string[]): Backend {
   return new Proxy(backend, {
-    get(target, name) {
+    get(target, name, proxy) {
       const member = Reflect.get(target, name, target);
       if (typeof member !== 'function') return member;
       const shape = SHAPES[name as keyof Backend] as
@@ -81,7 +82,8 @@ function recording(backend: Backend, ops: string[]): Backend {
         | undefined;
       return (...args: unknown[]) => {
         if (shape) ops.push([name, ...shape(...args)].join(' '));
-        return member.apply(target, args);
+        // lists of ops call what is noted
+        return member.apply(name in Composed.prototype ? proxy : target, args);
       };
     },
   });
