@@ -281,7 +281,8 @@ export class Cuda extends CudaGemm implements Backend {
     const count = over(vocab, SORTED_RUN);
     const runs = this.scratch('runs', 8 * count * SORTED_RUN);
     const keys = this.scratch('keys', 8 * vocab);
-    this.run('sort_runs', count, 1, threadsFor(SORTED_RUN / 2), runs, logits, vocab);
+    const threads = threadsFor(Math.min(vocab, SORTED_RUN) / 2);
+    this.run('sort_runs', count, 1, threads, runs, logits, vocab);
     this.run('merge_runs', over(count * SORTED_RUN, THREADS), 1, THREADS, keys, runs, count);
     return keys;
   }
