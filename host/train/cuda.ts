@@ -19,11 +19,6 @@ const FLASH_ROWS = 64;
  * give.
  */
 export class TrainCuda extends Cuda implements TrainBackend {
-  /** Of rows while a backward is under way: scales of norms, means of attention; grown when one needs more. */
-  #rows = { buf: 0, bytes: 0 };
-  /** Parts of a sum, f64; 0 until there is one. */
-  #parts: Buf = 0;
-
   readonly #precision: Precision;
 
   /** @throws as `Cuda` */
@@ -37,9 +32,9 @@ export class TrainCuda extends Cuda implements TrainBackend {
     return this.#precision === 'bf16' && headDim <= 128 ? flashSize(headDim) : undefined;
   }
 
+  /** A number a row while a backward is under way: scales of norms, means of attention. */
   #perRow(count: number): Buf {
-    if (4 * count > this.#rows.bytes) this.#rows = { buf: this.allocF32(count), bytes: 4 * count };
-    return this.#rows.buf;
+    return this.scratch('rows', 4 * count);
   }
 
   part(buf: Buf, first: number, _count: number): Buf {
@@ -172,10 +167,10 @@ export class TrainCuda extends Cuda implements TrainBackend {
   }
 
   sumSquares(out: Buf, x: Buf, count: number): void {
-    this.#parts ||= this.alloc(8 * PARTS);
+    const sums = this.scratch('squares', 8 * PARTS);
     const parts = Math.min(PARTS, Math.max(1, over(count, 4 * THREADS)));
-    this.run('sum_squares', parts, 1, THREADS, this.#parts, x, count);
-    this.run('sum_parts', 1, 1, THREADS, out, this.#parts, parts);
+    this.run('sum_squares', parts, 1, THREADS, sums, x, count);
+    this.run('sum_parts', 1, 1, THREADS, out, sums, parts);
   }
 
   adamw(
