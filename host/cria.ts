@@ -153,7 +153,7 @@ async function placeFor(runtime: Runtime, options: OpenOptions, opening: Promise
       where: 'open: gpus',
       expected: "backend: 'cuda'",
       got: describe(backend),
-      hint: 'Leave one of them out.',
+      hint: "Ask for backend: 'cuda' too, or leave gpus out.",
     });
   }
   if (backend === 'reference') {
