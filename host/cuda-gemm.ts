@@ -17,6 +17,17 @@ const MOST_UNPACKED = 2 ** 27;
 /** What cuBLASLt may use, in bytes: as much as NVIDIA's manual recommends for Hopper, four times that for older GPUs. */
 const WORKSPACE = 2 ** 25;
 
+/** matmul.cu: a tile's side, and its threads. */
+export const MATMUL: { tile: number; threads: number } = { tile: 64, threads: 256 };
+
+/** Activations as tensor cores take them. */
+interface Rounded {
+  type: GemmType;
+  a: Buf;
+  /** Of each row; 0 if there are none. */
+  scales: Buf;
+}
+
 interface GemmOptions {
   /** (m), or none */
   scales?: Buf;
@@ -30,11 +41,28 @@ export abstract class CudaGemm extends CudaMemory {
   /** Of cuBLASLt; 0 if it is not used, undefined before the first product. */
   #workspace: Buf | undefined;
 
-  /** out = x · wᵀ for many tokens: beside F16 the activations are halves with a scale a row, beside all others both sides are bf16. */
-  protected matmulMany(out: Buf, x: Buf, { buf, dtype, rows, cols }: Tensor, n: number): void {
-    const type = dtype === 'f16' ? 'f16' : 'bf16';
-    const scales = type === 'f16' ? this.scratch('scales', 4 * n) : 0;
-    const a = scales ? this.#narrowScaled(scales, x, n, cols) : this.narrow('a', 'f32', x, n, cols);
+  /**
+   * outs[i] = x · ws[i]ᵀ for many tokens: beside F16 the activations are halves with a scale a row, beside other formats but F32 both sides
+   * are bf16. x is rounded once for all matrices of a kind.
+   */
+  protected matmulsMany(outs: Buf[], x: Buf, ws: Tensor[], n: number): void {
+    const rounded: Partial<Record<GemmType, Rounded>> = {};
+    for (const [i, w] of ws.entries()) {
+      const { buf, dtype, rows, cols } = w;
+      if (dtype === 'f32') {
+        const grid = [over(rows, MATMUL.tile), over(n, MATMUL.tile)] as const;
+        this.run('matmul_f32', ...grid, MATMUL.threads, outs[i]!, x, buf, n, rows, cols);
+      } else if (dtype === 'f16') {
+        rounded.f16 ??= this.#narrowScaled(x, n, cols);
+        this.#matmulMany(outs[i]!, rounded.f16, w, n);
+      } else {
+        rounded.bf16 ??= { type: 'bf16', a: this.narrow('a', 'f32', x, n, cols), scales: 0 };
+        this.#matmulMany(outs[i]!, rounded.bf16, w, n);
+      }
+    }
+  }
+
+  #matmulMany(out: Buf, { type, a, scales }: Rounded, { buf, dtype, rows, cols }: Tensor, n: number): void {
     if (dtype === type && cols % 8 === 0) {
       this.gemm('nt', type, out, a, buf, n, rows, cols, { scales });
     } else if (dtype !== type && n <= UNPACK_INSIDE) {
@@ -58,10 +86,11 @@ export abstract class CudaGemm extends CudaMemory {
     return to;
   }
 
-  #narrowScaled(scales: Buf, x: Buf, n: number, cols: number): Buf {
-    const to = this.scratch('a', 16 * n * over(cols, 8));
-    this.run('narrow_scaled', over(n, THREADS / WARP), 1, THREADS, to, scales, x, n, cols);
-    return to;
+  #narrowScaled(x: Buf, n: number, cols: number): Rounded {
+    const a = this.scratch('halves', 16 * n * over(cols, 8));
+    const scales = this.scratch('scales', 4 * n);
+    this.run('narrow_scaled', over(n, THREADS / WARP), 1, THREADS, a, scales, x, n, cols);
+    return { type: 'f16', a, scales };
   }
 
   /**

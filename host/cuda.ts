@@ -6,8 +6,6 @@ import { BLOCK } from './dtype.ts';
 
 /** matvec.cuh: warps of a block, two rows each. */
 const MATVEC_WARPS = 4;
-/** matmul.cu: a tile's side, and its threads. */
-export const MATMUL: { tile: number; threads: number } = { tile: 64, threads: 256 };
 /** Up to so many tokens the weights are streamed past them; more share tiles. */
 const FEW = 8;
 /** Positions worth a block, and blocks that keep a GPU busy. */
@@ -31,14 +29,8 @@ export class Cuda extends CudaGemm implements Backend {
   }
 
   matmul(out: Buf, x: Buf, w: Tensor, n: number): void {
-    if (n <= FEW) {
-      this.#matvec([out], this.#tokens(x, w, n), [w], n, false);
-    } else if (w.dtype === 'f32') {
-      const { buf, rows, cols } = w;
-      const gridX = over(rows, MATMUL.tile);
-      const gridY = over(n, MATMUL.tile);
-      this.run('matmul_f32', gridX, gridY, MATMUL.threads, out, x, buf, n, rows, cols);
-    } else this.matmulMany(out, x, w, n);
+    if (n <= FEW) this.#matvec([out], this.#tokens(x, w, n), [w], n, false);
+    else this.matmulsMany([out], x, [w], n);
   }
 
   /** Few tokens as the weights meet them: themselves, or rounded. */
@@ -84,11 +76,12 @@ export class Cuda extends CudaGemm implements Backend {
     n: number,
     eps: number,
   ): void {
-    if (n > FEW || !isAlike(ws)) {
-      super.normedMatmuls(outs, normed, x, norm, ws, n, eps);
-      return;
-    }
-    this.#matvec(outs, this.#normedTokens(normed, x, norm, ws[0]!, n, eps), ws, n, false);
+    if (n > FEW) {
+      this.rmsnorm(normed, x, norm, n, norm.cols, eps);
+      this.matmulsMany(outs, normed, ws, n);
+    } else if (isAlike(ws)) {
+      this.#matvec(outs, this.#normedTokens(normed, x, norm, ws[0]!, n, eps), ws, n, false);
+    } else super.normedMatmuls(outs, normed, x, norm, ws, n, eps);
   }
 
   /** `#tokens` of rmsnorm(x). */
@@ -114,7 +107,8 @@ export class Cuda extends CudaGemm implements Backend {
     eps: number,
   ): void {
     if (n > FEW || !isAlike([gate, up])) {
-      super.gatedMatmul(out, other, normed, x, norm, gate, up, n, eps);
+      this.normedMatmuls([out, other], normed, x, norm, [gate, up], n, eps);
+      this.swiglu(out, out, other, n * gate.rows);
       return;
     }
     const { rows, cols } = gate;

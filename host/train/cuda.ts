@@ -1,6 +1,7 @@
 import type { Buf, Tensor } from '../backend.ts';
-import { Cuda, MATMUL } from '../cuda.ts';
+import { Cuda } from '../cuda.ts';
 import type { CudaDevice } from '../cuda-device.ts';
+import { MATMUL } from '../cuda-gemm.ts';
 import { flashSize } from '../cuda-kernels.ts';
 import { ATTENTION, checkHeadDim, over, THREADS, threadsFor, WARP } from '../cuda-memory.ts';
 import type { TrainBackend } from './backend.ts';
