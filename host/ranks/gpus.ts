@@ -10,9 +10,6 @@ import type { Runner } from '../runner.ts';
 import { loadWeights } from '../weights.ts';
 import { keeperOf, shareOf } from './share.ts';
 
-/** Milliseconds for a piece of work, as in here.ts. */
-const PIECE_MS = 80;
-
 /** The first rank of several that one thread drives: it makes the others' calls too, and they compute side by side. */
 export class FirstLlama extends Llama {
   readonly #others: Llama[];
@@ -126,7 +123,8 @@ export class Gpus implements Place {
     const others: Llama[] = [];
     while (others.length + 1 < this.#gpus.length) others.push(new Llama(...(await load(others.length + 1))));
     const llama = new FirstLlama(others, ...first);
-    return new LocalRunner(llama, new Pace(PIECE_MS, limits.batch, limits.batch));
+    // a GPU's work keeps nobody from anything
+    return new LocalRunner(llama, new Pace(Number.POSITIVE_INFINITY, limits.batch, limits.batch));
   }
 
   async close(): Promise<void> {
