@@ -140,6 +140,9 @@ test('steps of training are measured, and their products counted', async () => {
   const flops = 6 * (32000 * 288 + 4 * 288 ** 2 + 3 * 288 * 768 + 2 * 288 * 4.5);
   assert.ok(Math.abs((tflops as number) / (((tokensPerSecond as number) * flops) / 1e12) - 1) < 1e-9);
   assert.is(mfu, (tflops as number) / ceilings.peak);
+  // the CPU knows f32 alone
+  await training(session, { ...job, precision: 'bf16' }, ceilings, 'wasm');
+  assert.match(String(lines[1]!['failed']), /precision: expected 'f32'/);
 });
 
 const python = pythonWith('torch');

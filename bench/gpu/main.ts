@@ -23,7 +23,7 @@ const HELP = `npm run bench:gpu -- [options]
   --length N       tokens of a sequence in training (default 2048)
   --sequences N    of a step (default 1)
   --recompute      compute activations again in backward
-  --precision P    f32 or bf16 (default bf16, where training knows it)
+  --precision P    f32 or bf16, of training (default bf16)
   --eager          PyTorch as it is, not compiled`;
 
 const { values } = parseArgs({

@@ -1,7 +1,5 @@
 // A session on a GPU that may be cut off: each figure is a line of JSON as soon as it is had, and nothing begins that has no time left.
 
-import { StateError } from '../../host/errors.ts';
-
 export type Line = { bench: string } & Record<string, unknown>;
 
 export class Session {
@@ -28,8 +26,9 @@ export class Session {
     try {
       this.#print({ ...line, ...(await work()) });
     } catch (error) {
-      const { message } = error as Error;
-      const tooSmall = error instanceof StateError && error.code === 'out-of-memory';
+      // the class of the package, which is not ours
+      const { message, code } = error as Error & { code?: string };
+      const tooSmall = code === 'out-of-memory';
       this.#print({ ...line, ...(tooSmall ? { skipped: message } : { failed: message }) });
     }
   }

@@ -1,6 +1,6 @@
 // Steps of training on a GPU at the shapes of TinyLlama and Llama 2 7B, from random weights and random tokens.
 
-import { createTrainer, flopsPerToken, TRAIN_RULES, type TrainData, type TrainOptions } from 'cria/train';
+import { createTrainer, flopsPerToken, type TrainData, type TrainOptions } from 'cria/train';
 import { Parameters } from '../../host/train/parameters.ts';
 import { median } from '../median.ts';
 import { randomBits, seedOf } from '../random.ts';
@@ -15,7 +15,7 @@ export interface TrainingJob {
   sequences: number;
   /** Compute activations again instead of keeping them. */
   recompute: boolean;
-  /** Of weights, products and activations; f32 where training knows no other. */
+  /** Of the operands of products. */
   precision: 'f32' | 'bf16';
 }
 
@@ -23,7 +23,7 @@ export interface TrainingJob {
 const STEPS = 5;
 
 /** @throws RangeError for a shape that is none */
-export function trainOptions({ shape, T, sequences, recompute, precision }: TrainingJob): TrainOptions {
+export function trainOptions({ shape, T, sequences, recompute }: TrainingJob): TrainOptions {
   const [name = '', layers] = shape.split('/');
   const found = SHAPES[name];
   if (!found)
@@ -31,7 +31,7 @@ export function trainOptions({ shape, T, sequences, recompute, precision }: Trai
       `${shape}: expected one of ${Object.keys(SHAPES).join(', ')}, or its first layers: 7B/4`,
     );
   const { dim, hiddenDim, nHeads, nKvHeads, tied } = found;
-  const options: TrainOptions = {
+  return {
     ...{ dim, hiddenDim, nHeads, nKvHeads, tied, sequences, recompute },
     nLayers: layers === undefined ? found.nLayers : Number(layers),
     contextLength: T,
@@ -41,8 +41,6 @@ export function trainOptions({ shape, T, sequences, recompute, precision }: Trai
     spike: 0,
     mostLogits: 2 ** 26,
   };
-  // in the form that older and newer trainers both take
-  return precision === 'f32' || !('precision' in TRAIN_RULES) ? options : { ...options, ...{ precision } };
 }
 
 /** N(0, 0.02²) by the same million numbers again and again; norms 1. */
@@ -98,6 +96,7 @@ export async function training(
     const trainer = await createTrainer(options, randomData(sequences * T, sequences), {
       vocabSize: VOCAB_SIZE,
       backend,
+      precision: job.precision,
       from: randomWeights(parameters),
     });
     try {
@@ -110,9 +109,7 @@ export async function training(
       }
       const tokensPerSecond = (1000 * sequences * T) / median(ms.slice(1));
       const tflops = (flopsPerToken(parameters, config, options.tied!, T) * tokensPerSecond) / 1e12;
-      const held = 'precision' in trainer.config ? {} : { precision: 'f32' };
       return {
-        ...held,
         parameters: parameters.count,
         steps: ms.length - 1,
         loss,
